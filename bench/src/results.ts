@@ -1,0 +1,90 @@
+import type { Timings } from "./measure.ts"
+import type { Bytes } from "./memory.ts"
+import { rows, sideRows } from "./rows.ts"
+import { median, ratios, type Spread, spread } from "./statistics.ts"
+
+interface Judged {
+  readonly spread: Spread
+  readonly target: number
+  readonly aim?: number
+  readonly reached: boolean
+}
+
+/** A row that compares two subjects. Medians are nanoseconds per call. */
+export interface RatioResult extends Judged {
+  readonly unit: "ratio"
+  readonly ratio: number
+  readonly numerator: { readonly name: string; readonly median: number }
+  readonly denominator: { readonly name: string; readonly median: number }
+}
+
+/** A row that weighs. Peers stand beside it for information. */
+export interface SizeResult extends Judged {
+  readonly unit: "bytes" | "kB"
+  readonly value: number
+  readonly beside: Readonly<Record<string, number>>
+}
+
+export type Result = RatioResult | SizeResult
+
+export interface SideResult {
+  readonly ratio: number
+  readonly spread: Spread
+}
+
+const samplesOf = (timings: Timings, name: string): ReadonlyArray<number> => {
+  const samples = timings.get(name)
+  if (samples === undefined) throw new RangeError(`nothing was measured under ${name}`)
+  return samples
+}
+
+export const ratioResults = (timings: Timings): Record<string, RatioResult> =>
+  Object.fromEntries(rows.map(({ aim, denominator, name, numerator, target }) => {
+    const above = samplesOf(timings, numerator)
+    const below = samplesOf(timings, denominator)
+    const perRound = ratios(above, below)
+    const ratio = median(perRound)
+    return [name, {
+      unit: "ratio",
+      ratio,
+      spread: spread(perRound),
+      target,
+      ...(aim === undefined ? {} : { aim }),
+      reached: ratio <= target,
+      numerator: { name: numerator, median: median(above) },
+      denominator: { name: denominator, median: median(below) }
+    }]
+  }))
+
+export const sideResults = (timings: Timings): Record<string, SideResult> =>
+  Object.fromEntries(sideRows.map(({ denominator, name, numerator }) => {
+    const perRound = ratios(samplesOf(timings, numerator), samplesOf(timings, denominator))
+    return [name, { ratio: median(perRound), spread: spread(perRound) }]
+  }))
+
+export const byteResult = (weights: ReadonlyMap<string, Bytes>, subject: string, target: number): SizeResult => {
+  const own = weights.get(subject)
+  if (own === undefined) throw new RangeError(`nothing was weighed under ${subject}`)
+  const others = [...weights].filter(([name]) => name !== subject)
+  return {
+    unit: "bytes",
+    value: own.bytes,
+    spread: own.spread,
+    target,
+    reached: own.bytes <= target,
+    beside: Object.fromEntries(others.map(([name, { bytes }]) => [name, bytes]))
+  }
+}
+
+/** Bundling gives the same bytes every time. */
+export const bundleResult = (
+  { reclose, ...beside }: { readonly reclose: number; readonly bare: number; readonly effect: number }
+): SizeResult => ({
+  unit: "kB",
+  value: reclose,
+  spread: { p10: reclose, p90: reclose, samples: 1 },
+  target: 30,
+  aim: 18,
+  reached: reclose <= 30,
+  beside
+})

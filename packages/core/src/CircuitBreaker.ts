@@ -1,0 +1,382 @@
+/**
+ * Circuit breakers for calls to dependencies that fail: the service, its layer, and `withBreaker`.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import type * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { CircuitEvent, Transition } from "./CircuitEvent.ts"
+import type { CircuitOpen } from "./CircuitOpen.ts"
+import { type CircuitState, closedState, readState } from "./CircuitState.ts"
+import { CircuitStore } from "./CircuitStore.ts"
+import type { CircuitEntry } from "./internal/CircuitEntry.ts"
+import { Engine } from "./internal/Engine.ts"
+import { EventBus } from "./internal/EventBus.ts"
+import { isKey, keyError, keyIssue } from "./internal/Key.ts"
+import { makePersistence } from "./internal/Persistence.ts"
+import { makePolicies } from "./internal/Policies.ts"
+import type { Event } from "./machine/Circuit.ts"
+import { takeSnapshot } from "./machine/Snapshot.ts"
+import type { Outcome } from "./Outcome.ts"
+import type { Policy } from "./Policy.ts"
+import { PolicyError } from "./PolicyError.ts"
+import type { BreakerSnapshot } from "./Snapshot.ts"
+
+/**
+ * How one call is guarded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GuardOptions<A, E, R = never> {
+  /** The circuit that guards the call: 1 to 512 characters, none of them a control character. */
+  readonly key: string
+  /**
+   * Says what the end of the call means for the dependency. Default `Outcome.fromExit`.
+   *
+   * It is not asked about an interruption, which is always ignored. If it dies, its call counts as ignored, the defect
+   * surfaces with the call's own exit, and the event `ClassifierFailed` says so.
+   */
+  readonly classify?: ((exit: Exit.Exit<A, E>) => Outcome | Effect.Effect<Outcome, never, R>) | undefined
+}
+
+/**
+ * The pipeable and data-first forms of guarding a call, with `Needs` among what the guarded call requires.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WithBreaker<Needs> {
+  (key: string): <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R | Needs>
+  <A, E, R2 = never>(
+    options: GuardOptions<A, E, R2>
+  ): <R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R | R2 | Needs>
+  <A, E, R>(call: Effect.Effect<A, E, R>, key: string): Effect.Effect<A, E | CircuitOpen, R | Needs>
+  <A, E, R, R2 = never>(
+    call: Effect.Effect<A, E, R>,
+    options: GuardOptions<A, E, R2>
+  ): Effect.Effect<A, E | CircuitOpen, R | R2 | Needs>
+}
+
+/**
+ * A breaker: circuits by key under one policy, to call through, to look at and to steer.
+ *
+ * **Details**
+ *
+ * What takes a key fails with a `PolicyError` for one that can't name a circuit.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Breaker {
+  /** Guards a call with this breaker, for programs that hold several. The module's `withBreaker` takes the service. */
+  readonly withBreaker: WithBreaker<never>
+  /**
+   * Begins a guarded call: the circuit admits or rejects it when this function runs, so the effect it returns has to
+   * run next, once. `withBreaker` is this, made safe; implement it to provide a breaker of your own in a test.
+   */
+  readonly enterUnsafe: <A, E, R, R2 = never>(
+    call: Effect.Effect<A, E, R>,
+    options: GuardOptions<A, E, R2>
+  ) => Effect.Effect<A, E | CircuitOpen, R | R2>
+  /** A circuit as it stands. One that was never used is closed. */
+  readonly state: (key: string) => Effect.Effect<CircuitState, PolicyError>
+  /** All circuits that are held, in no order. */
+  readonly list: Effect.Effect<ReadonlyArray<CircuitState>>
+  /** Rejects every call of a key until `release`, `reset` or another override. */
+  readonly forceOpen: (key: string) => Effect.Effect<void, PolicyError>
+  /** Lets every call of a key run and keeps its circuit closed, still measuring. */
+  readonly forceClosed: (key: string) => Effect.Effect<void, PolicyError>
+  /** Lets every call of a key run and measures nothing. */
+  readonly disable: (key: string) => Effect.Effect<void, PolicyError>
+  /** Lets every call of a key run while its circuit changes its phase as it would. */
+  readonly metricsOnly: (key: string) => Effect.Effect<void, PolicyError>
+  /** Ends an override. The circuit goes on as it stands. */
+  readonly release: (key: string) => Effect.Effect<void, PolicyError>
+  /** Ends an override and forgets what was measured: the circuit is closed, as if new. */
+  readonly reset: (key: string) => Effect.Effect<void, PolicyError>
+  /**
+   * Rejects every call of a key until the scope closes. Several holders may isolate one key; the last one to let go
+   * ends it.
+   */
+  readonly isolate: (key: string) => Effect.Effect<void, PolicyError, Scope.Scope>
+  /** Puts every circuit under another policy at once. Each keeps what it measured, as far as its rule still reads it. */
+  readonly update: (policy: Policy) => Effect.Effect<void, PolicyError>
+  /** All circuits as plain data, for `restore`; `Snapshot` turns it into JSON and back. */
+  readonly snapshot: Effect.Effect<BreakerSnapshot>
+  /**
+   * Puts the circuits of a snapshot in place. Calls that are under way no longer count. An opening goes on for the time
+   * that was left of it; a circuit that was half-open lets its next call probe.
+   */
+  readonly restore: (snapshot: BreakerSnapshot) => Effect.Effect<void, PolicyError>
+  /** Changes of phase, from the moment the stream is run. */
+  readonly transitions: Stream.Stream<Transition>
+  /** Everything that happens, from the moment the stream is run. */
+  readonly events: Stream.Stream<CircuitEvent>
+}
+
+const make = Effect.fnUntraced(function*(
+  policy: Policy = {}
+): Effect.fn.Return<Breaker, PolicyError, CircuitStore | Scope.Scope> {
+  const store = yield* CircuitStore
+  const clock = yield* Clock.Clock
+  const events = new EventBus<CircuitEvent>()
+  const transitions = new EventBus<Transition>()
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      events.end()
+      transitions.end()
+    })
+  )
+  const persistence = yield* makePersistence(store, () => engine.now(), (event) => events.publish(event))
+  const engine = new Engine({
+    policies: yield* makePolicies(policy),
+    clock,
+    events,
+    transitions,
+    onChange: persistence.changed
+  })
+
+  /** The circuit of a key, read from the store if this is its first use; undefined where there is no room for it. */
+  const acquire = (key: string): Effect.Effect<CircuitEntry | undefined, PolicyError> => {
+    const entry = engine.table.get(key)
+    if (entry !== undefined) return Effect.succeed(entry)
+    if (!isKey(key)) return Effect.fail(keyError(key))
+    return Effect.map(persistence.read(key), (seen) => engine.add(key, seen.circuit, seen.version))
+  }
+
+  const run = (key: string, event: Event): Effect.Effect<void, PolicyError> =>
+    Effect.suspend(() =>
+      Effect.map(acquire(key), (entry) => {
+        if (entry !== undefined) engine.run(entry, event)
+      })
+    )
+
+  const stateOf = (entry: CircuitEntry): CircuitState => {
+    engine.run(entry, { _tag: "Tick" })
+    return readState(entry, engine.at())
+  }
+
+  const enterUnsafe: Breaker["enterUnsafe"] = (call, { classify, key }) => {
+    const entry = engine.table.get(key)
+    if (entry !== undefined) return engine.enter(entry, call, classify)
+    return Effect.flatMap(
+      // Only `CircuitOpen` may join the errors of a guarded call. A key that can't be one is a mistake in the program.
+      Effect.orDie(acquire(key)),
+      (entry) => entry === undefined ? call : engine.enter(entry, call, classify)
+    )
+  }
+
+  const breaker: Breaker = {
+    withBreaker: makeWithBreaker<never>(() => breaker),
+    enterUnsafe,
+    state: (key) =>
+      Effect.suspend(() => {
+        const entry = engine.table.get(key)
+        if (entry !== undefined) return Effect.succeed(stateOf(entry))
+        return isKey(key) ? Effect.succeed(closedState(key)) : Effect.fail(keyError(key))
+      }),
+    list: Effect.sync(() => Array.from(engine.table.values(), stateOf)),
+    forceOpen: (key) => run(key, { _tag: "Override", override: "ForcedOpen" }),
+    forceClosed: (key) => run(key, { _tag: "Override", override: "ForcedClosed" }),
+    disable: (key) => run(key, { _tag: "Override", override: "Disabled" }),
+    metricsOnly: (key) => run(key, { _tag: "Override", override: "MetricsOnly" }),
+    release: (key) => run(key, { _tag: "Override", override: "None" }),
+    reset: (key) => run(key, { _tag: "Reset" }),
+    isolate: (key) =>
+      Effect.acquireRelease(run(key, { _tag: "Isolate" }), () => Effect.orDie(run(key, { _tag: "Release" }))),
+    update: (policy) => Effect.map(makePolicies(policy), (policies) => engine.update(policies)),
+    snapshot: Effect.sync(() => ({
+      version: 1,
+      circuits: Array.from(engine.table.values(), (entry) => ({
+        key: entry.key,
+        ...takeSnapshot(entry.circuit, engine.now())
+      }))
+    })),
+    restore: ({ circuits }) =>
+      Effect.suspend(() => {
+        const issues = circuits.filter(({ key }) => !isKey(key)).map(({ key }) => keyIssue("circuits.key", key))
+        if (issues.length > 0) return Effect.fail(new PolicyError({ issues }))
+        for (const { key, ...circuit } of circuits) engine.replace(key, circuit)
+        return Effect.void
+      }),
+    transitions: transitions.stream,
+    events: events.stream
+  }
+  return breaker
+})
+
+/**
+ * The breaker service: what `withBreaker` calls through.
+ *
+ * **Details**
+ *
+ * A circuit is made on the first call of its key. Healthy calls are admitted and settled in memory, without a fiber, a
+ * timer or a lock; an open circuit rejects in memory, too. A circuit changes its phase when a call or a reader looks at
+ * it, never by a timer of its own.
+ *
+ * A breaker keeps the clock and the random numbers that it was built with: build its layer under `TestClock` to move
+ * its time in a test.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class CircuitBreaker extends Context.Service<CircuitBreaker, Breaker>()("@reclose/core/CircuitBreaker") {
+  /**
+   * Makes a breaker that lives as long as the scope, for programs that hold several; most want `layer`.
+   *
+   * **Example** (Two breakers beside each other)
+   *
+   * ```ts
+   * import { CircuitBreaker, CircuitStore, TripRule } from "@reclose/core"
+   * import { Effect } from "effect"
+   *
+   * const program = Effect.gen(function*() {
+   *   const strict = yield* CircuitBreaker.make({ tripRule: TripRule.consecutive(1) })
+   *   const lenient = yield* CircuitBreaker.make({ tripRule: TripRule.consecutive(100) })
+   *   const call = Effect.fail("down")
+   *   yield* call.pipe(strict.withBreaker("quotes"), Effect.flip)
+   *   yield* call.pipe(lenient.withBreaker("quotes"), Effect.flip)
+   *   return [(yield* strict.state("quotes")).phase, (yield* lenient.state("quotes")).phase]
+   * })
+   *
+   * await Effect.runPromise(Effect.scoped(Effect.provide(program, CircuitStore.layerMemory))) // => ["Open", "Closed"]
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly make: (policy?: Policy) => Effect.Effect<Breaker, PolicyError, CircuitStore | Scope.Scope> = make
+
+  /**
+   * Provides a breaker with a policy; every field of it has a default.
+   *
+   * **Details**
+   *
+   * Fails with a `PolicyError` that names every mistake of the policy. Needs a `CircuitStore`.
+   *
+   * **Example** (A layer for a program)
+   *
+   * ```ts
+   * import { CircuitBreaker, CircuitStore, TripRule, withBreaker } from "@reclose/core"
+   * import { Effect, Layer } from "effect"
+   *
+   * const Breakers = CircuitBreaker.layer({
+   *   tripRule: TripRule.failureRate({ threshold: 0.5, window: "30 seconds", minimumCalls: 20 }),
+   *   openDuration: { initial: "5 seconds", factor: 2 },
+   *   halfOpen: { permits: 3, successThreshold: 2 },
+   *   keys: { "payments/*": { tripRule: TripRule.consecutive(3) } }
+   * }).pipe(Layer.provide(CircuitStore.layerMemory))
+   *
+   * const program = Effect.succeed("42").pipe(withBreaker("quotes"))
+   *
+   * await Effect.runPromise(Effect.provide(program, Breakers)) // => "42"
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly layer = (policy?: Policy): Layer.Layer<CircuitBreaker, PolicyError, CircuitStore> =>
+    Layer.effect(this, make(policy))
+}
+
+interface Guard extends Effect.Effect<unknown, unknown, unknown> {
+  readonly breaker: ((context: Context.Context<never>) => Breaker)
+  readonly call: Effect.Effect<unknown, unknown, unknown>
+  readonly options: GuardOptions<unknown, unknown, unknown>
+}
+
+const Guard = (() => {
+  const Guard = function(
+    this: { -readonly [K in "breaker" | "call" | "options"]: Guard[K] },
+    breaker: Guard["breaker"],
+    call: Guard["call"],
+    options: Guard["options"]
+  ) {
+    this.breaker = breaker
+    this.call = call
+    this.options = options
+  }
+  // One step of the run loop, which every operator would cost again; admission happens in it.
+  Guard.prototype = Effectable.Prototype<Guard>({
+    label: "withBreaker",
+    evaluate(fiber) {
+      return this.breaker(fiber.context).enterUnsafe(this.call, this.options)
+    }
+  })
+  // A function with this prototype constructs a guard; TypeScript has no type for that.
+  return Guard as unknown as new(...fields: [Guard["breaker"], Guard["call"], Guard["options"]]) => Guard
+})()
+
+const makeWithBreaker = <Needs>(breaker: Guard["breaker"]): WithBreaker<Needs> => {
+  const guard = (call: Guard["call"], options: string | Guard["options"]): Guard =>
+    new Guard(breaker, call, typeof options === "string" ? { key: options } : options)
+  // `WithBreaker` gives the types of all four forms; a guard is the call, with one more error and one more requirement.
+  return dual((args) => Effect.isEffect(args[0]), guard) as unknown as WithBreaker<Needs>
+}
+
+/**
+ * Guards a call with the circuit of a key: lets it through, or fails with `CircuitOpen` without making it.
+ *
+ * **Details**
+ *
+ * - Adds exactly `CircuitOpen` to the call's errors, and `CircuitBreaker` to what it needs.
+ * - The call's own result passes through unchanged.
+ * - A success counts for the dependency, a failure or a defect against it, and an interruption not at all; `classify`
+ *   says otherwise where that is wrong.
+ *
+ * **Gotchas**
+ *
+ * - Put timeouts and retries inside: `call.pipe(Effect.timeout("2 seconds"), withBreaker("quotes"))`. A timeout outside
+ *   interrupts the guarded call, which counts as nothing, so a dependency that hangs would never open its circuit.
+ * - A key that can't name a circuit is a defect with a `PolicyError`.
+ *
+ * **Example** (Failing fast, handled)
+ *
+ * ```ts
+ * import { CircuitBreaker, CircuitStore, TripRule, withBreaker } from "@reclose/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const quote = Effect.fail("down").pipe(
+ *   withBreaker("quotes"),
+ *   Effect.catchTag("CircuitOpen", () => Effect.succeed("the last known quote"))
+ * )
+ *
+ * const program = Effect.andThen(Effect.flip(quote), quote)
+ *
+ * const Breakers = CircuitBreaker.layer({ tripRule: TripRule.consecutive(1) }).pipe(
+ *   Layer.provide(CircuitStore.layerMemory)
+ * )
+ *
+ * await Effect.runPromise(Effect.provide(program, Breakers)) // => "the last known quote"
+ * ```
+ *
+ * **Example** (An expected error is no failure)
+ *
+ * ```ts
+ * import { CircuitBreaker, CircuitStore, Outcome, TripRule, withBreaker } from "@reclose/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const user = Effect.fail("NotFound").pipe(
+ *   withBreaker({ key: "users", classify: Outcome.classifier({ ignoreError: (error) => error === "NotFound" }) }),
+ *   Effect.flip
+ * )
+ *
+ * const Breakers = CircuitBreaker.layer({ tripRule: TripRule.consecutive(1) }).pipe(
+ *   Layer.provide(CircuitStore.layerMemory)
+ * )
+ *
+ * await Effect.runPromise(Effect.provide(Effect.all([user, user]), Breakers)) // => ["NotFound", "NotFound"]
+ * ```
+ *
+ * @category guarding
+ * @since 0.1.0
+ */
+export const withBreaker: WithBreaker<CircuitBreaker> = makeWithBreaker((context) =>
+  Context.getUnsafe(context, CircuitBreaker)
+)

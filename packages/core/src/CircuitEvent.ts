@@ -1,0 +1,116 @@
+/**
+ * What happens to circuits, as data: transitions and the operator's acts.
+ *
+ * **Details**
+ *
+ * `transitions` and `events` of a breaker are streams of these. Each subscriber has a buffer of its own that keeps the
+ * newest 256; one that falls behind loses the oldest and slows nobody. Calls are not events: count them with `state`,
+ * which costs nothing until it is asked.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type { Override, Phase, TransitionReason as MachineReason } from "./machine/Circuit.ts"
+import type { Reading as MachineReading } from "./machine/Evidence.ts"
+
+/**
+ * The phase of a circuit: calls run (`Closed`), calls are rejected (`Open`), a few calls try whether the dependency has
+ * recovered (`HalfOpen`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CircuitPhase = Phase["_tag"]
+
+/**
+ * What an operator asked for, ruling over what the circuit would decide.
+ *
+ * **Details**
+ *
+ * - `None`: the circuit decides.
+ * - `ForcedOpen`: every call is rejected.
+ * - `ForcedClosed`: every call runs and is measured, and the circuit does not open.
+ * - `Disabled`: every call runs and nothing is measured.
+ * - `MetricsOnly`: every call runs while the circuit measures and changes its phase as it would, so that transitions
+ *   show what a policy would do before it does it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CircuitOverride = Override
+
+/**
+ * What one trip rule measures, beside what it opens at. Windows and ages are in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reading = MachineReading
+
+/**
+ * Why a circuit changed its phase.
+ *
+ * **Details**
+ *
+ * - `Tripped`: the trip rule's condition was met; `readings` says with which measurements.
+ * - `OpenElapsed`: the open time was over and a call came, the first probe.
+ * - `ProbesSucceeded`, `ProbeFailed`: the trial's answer.
+ * - `DeadlineExpired`: the trial had no answer in `halfOpen.maxDuration`.
+ * - `ForcedClosed`, `Reset`: an operator's act.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TransitionReason = MachineReason
+
+/**
+ * A circuit changed its phase.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Transition {
+  readonly _tag: "Transition"
+  readonly key: string
+  readonly from: CircuitPhase
+  readonly to: CircuitPhase
+  readonly reason: TransitionReason
+  /** Counts the circuit's phases. A call that was admitted in an earlier one no longer matters. */
+  readonly generation: number
+  /** How often in a row the circuit has opened. */
+  readonly consecutiveOpenings: number
+  /** How long the circuit stays open, zero unless it opened. */
+  readonly openDuration: Duration.Duration
+  /** The override in force. Under `MetricsOnly` the transition shows what would have happened. */
+  readonly override: CircuitOverride
+}
+
+/**
+ * Anything that happened to a circuit, or to the breaker that holds it.
+ *
+ * **Details**
+ *
+ * - `Transition`: a circuit changed its phase.
+ * - `Overridden`: an operator set or ended an override, or a holder isolated the circuit or let go of it.
+ * - `PolicyUpdated`: the breaker's policy was replaced.
+ * - `ClassifierFailed`: a `classify` died or was interrupted; its call counted as ignored.
+ * - `KeyForgotten`: an idle circuit was dropped.
+ * - `KeyRefused`: there was no room for a new circuit; its call ran unguarded.
+ * - `StoreFailed`: the store did not answer; the circuit goes on by local judgement.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type CircuitEvent =
+  | Transition
+  | { readonly _tag: "Overridden"; readonly key: string; readonly override: CircuitOverride }
+  | { readonly _tag: "PolicyUpdated" }
+  | { readonly _tag: "ClassifierFailed"; readonly key: string; readonly cause: unknown }
+  | { readonly _tag: "KeyForgotten"; readonly key: string }
+  | { readonly _tag: "KeyRefused"; readonly key: string }
+  | {
+    readonly _tag: "StoreFailed"
+    readonly key: string
+    readonly operation: "read" | "replace"
+    readonly cause: unknown
+  }

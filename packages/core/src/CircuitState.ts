@@ -1,0 +1,77 @@
+/**
+ * A circuit as it stands, for people and for telemetry.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import type { CircuitOverride, CircuitPhase, Reading } from "./CircuitEvent.ts"
+import type { CircuitEntry } from "./internal/CircuitEntry.ts"
+import { overrideOf } from "./machine/Circuit.ts"
+
+/**
+ * A circuit as it stands.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CircuitState {
+  readonly key: string
+  readonly phase: CircuitPhase
+  readonly override: CircuitOverride
+  /** Counts the circuit's phases, 0 for a circuit that was never used. */
+  readonly generation: number
+  /** How often in a row the circuit has opened. */
+  readonly consecutiveOpenings: number
+  /** Open: the time until a call may probe. Otherwise zero. */
+  readonly retryAfter: Duration.Duration
+  /** How many probes are out. */
+  readonly probes: number
+  /** What each trip rule measures; empty unless the circuit is closed. */
+  readonly readings: ReadonlyArray<Reading>
+  /** Calls since the circuit was made, by how they ended. */
+  readonly counts: CallCounts
+}
+
+/**
+ * Calls since a circuit was made, by how they ended. `ignored` counts interruptions, too.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CallCounts {
+  readonly succeeded: number
+  readonly failed: number
+  readonly ignored: number
+  readonly rejected: number
+}
+
+/** @internal */
+export const closedState = (key: string): CircuitState => ({
+  key,
+  phase: "Closed",
+  override: "None",
+  generation: 0,
+  consecutiveOpenings: 0,
+  retryAfter: Duration.zero,
+  probes: 0,
+  readings: [],
+  counts: { succeeded: 0, failed: 0, ignored: 0, rejected: 0 }
+})
+
+/** @internal */
+export const readState = (entry: CircuitEntry, at: number): CircuitState => {
+  const { circuit, failed, ignored, key, rejected, succeeded } = entry
+  const { phase } = circuit
+  const forgotten = phase._tag === "Closed" && at >= phase.openingsUntil
+  return {
+    key,
+    phase: phase._tag,
+    override: overrideOf(circuit),
+    generation: phase.generation,
+    consecutiveOpenings: forgotten ? 0 : phase.openings,
+    retryAfter: phase._tag === "Open" ? Duration.millis(Math.ceil(Math.max(0, phase.until - at))) : Duration.zero,
+    probes: phase._tag === "HalfOpen" ? phase.probes.length : 0,
+    readings: phase._tag === "Closed" ? phase.evidence.readings(at) : [],
+    counts: { succeeded, failed, ignored, rejected }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The error of a policy, or of a circuit's key, that can't be used.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+
+/**
+ * One mistake in a policy: where it is, what stands there, and what may stand there.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PolicyIssue {
+  /** The path of the field, such as `halfOpen.permits` or `keys["payments/*"].jitter`. */
+  readonly field: string
+  readonly value: unknown
+  /** What is allowed there, in words. */
+  readonly allowed: string
+}
+
+/**
+ * Raised where a policy is read: by `CircuitBreaker.layer`, `CircuitBreaker.make`, `update`, `Policy.fromJson` and
+ * `Policy.config`; and for a key that is empty, too long or holds control characters.
+ *
+ * **Details**
+ *
+ * It names every mistake of the policy at once, each with its field, its value and what is allowed.
+ *
+ * **Example** (All mistakes at once)
+ *
+ * ```ts
+ * import { CircuitBreaker, CircuitStore, TripRule } from "@reclose/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const Breakers = CircuitBreaker.layer({ tripRule: TripRule.consecutive(0), jitter: 2 }).pipe(
+ *   Layer.provide(CircuitStore.layerMemory)
+ * )
+ *
+ * const error = await Effect.runPromise(Effect.flip(Effect.provide(Effect.void, Breakers)))
+ *
+ * error.issues.map((issue) => issue.field) // => ["tripRule.failures", "jitter"]
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PolicyError extends Data.TaggedError("PolicyError")<{
+  readonly issues: ReadonlyArray<PolicyIssue>
+  readonly message: string
+}> {
+  constructor(options: { readonly issues: ReadonlyArray<PolicyIssue> }) {
+    super({ issues: options.issues, message: options.issues.map(sentence).join("\n") })
+  }
+}
+
+const sentence = ({ allowed, field, value }: PolicyIssue): string =>
+  `${field} is ${show(value)}: it must be ${allowed}`
+
+const show = (value: unknown): string => {
+  if (value === undefined) return "missing"
+  if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object"
+  return String(value)
+}

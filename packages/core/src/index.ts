@@ -1,0 +1,22 @@
+/**
+ * Circuit breakers for Effect programs.
+ *
+ * @since 0.1.0
+ */
+export { type Breaker, CircuitBreaker, type GuardOptions, withBreaker, type WithBreaker } from "./CircuitBreaker.ts"
+export type {
+  CircuitEvent,
+  CircuitOverride,
+  CircuitPhase,
+  Reading,
+  Transition,
+  TransitionReason
+} from "./CircuitEvent.ts"
+export { CircuitOpen, type RejectionReason } from "./CircuitOpen.ts"
+export type { CallCounts, CircuitState } from "./CircuitState.ts"
+export { CircuitStore, CircuitStoreError, type Replaced, type Seen } from "./CircuitStore.ts"
+export * as Outcome from "./Outcome.ts"
+export * as Policy from "./Policy.ts"
+export { PolicyError, type PolicyIssue } from "./PolicyError.ts"
+export * as Snapshot from "./Snapshot.ts"
+export * as TripRule from "./TripRule.ts"

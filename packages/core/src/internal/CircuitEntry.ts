@@ -1,0 +1,67 @@
+/** One circuit in a breaker's table: its state, what it counts, and the way a call takes through it. */
+import type * as Exit from "effect/Exit"
+import * as MutableRef from "effect/MutableRef"
+import * as Ref from "effect/Ref"
+import { type Circuit, overrideOf } from "../machine/Circuit.ts"
+import type { MachinePolicy } from "../machine/Rule.ts"
+
+/** Runs when a call ends. */
+export type OnExit = (exit: Exit.Exit<unknown, unknown>) => undefined
+
+export class CircuitEntry {
+  readonly key: string
+  policy: MachinePolicy
+  succeeded = 0
+  failed = 0
+  ignored = 0
+  rejected = 0
+
+  /**
+   * The handler that all calls of this generation share while the circuit is closed and nothing but its rule has a say:
+   * the short way. Undefined whenever a call has to ask the machine.
+   */
+  onExit: OnExit | undefined = undefined
+
+  /** Set by every call and cleared by the table's hand, which takes circuits nobody touched in between for idle. */
+  used = true
+  idleSince = 0
+
+  /** The version of this circuit in the store, as far as is known. */
+  version = 0
+
+  private readonly ref: Ref.Ref<Circuit>
+
+  constructor(key: string, policy: MachinePolicy, circuit: Circuit, version: number) {
+    this.key = key
+    this.policy = policy
+    this.ref = Ref.makeUnsafe(circuit)
+    this.version = version
+  }
+
+  get circuit(): Circuit {
+    return Ref.getUnsafe(this.ref)
+  }
+
+  set circuit(next: Circuit) {
+    MutableRef.set(this.ref.ref, next)
+  }
+
+  /** Whether nothing is lost with this circuit but what it has measured. */
+  isForgettable(at: number): boolean {
+    const { isolations, override, phase } = this.circuit
+    return phase._tag === "Closed" && override === "None" && isolations === 0 && at >= phase.openingsUntil
+  }
+
+  /** Whether the circuit was made with a warm-up, over or not. */
+  get isWarming(): boolean {
+    const { phase } = this.circuit
+    return phase._tag === "Closed" && phase.warmUntil > Number.NEGATIVE_INFINITY
+  }
+
+  /** Whether every call may take the short way. */
+  isPlain(at: number): boolean {
+    const { phase } = this.circuit
+    return phase._tag === "Closed" && overrideOf(this.circuit) === "None" && !this.policy.needs.inFlight &&
+      at >= phase.warmUntil
+  }
+}

@@ -1,0 +1,98 @@
+/** The circuits of a breaker by key, bounded, the idle ones forgotten a few at a time. */
+import type { CircuitEntry } from "./CircuitEntry.ts"
+
+/** How many circuits the hand passes for each new key: idle ones go faster than new ones come. */
+const sweptPerKey = 2
+/** How far the hand goes to make room. A bound, so that a new key costs the same whatever the table holds. */
+const sweptForRoom = 32
+
+export interface Limits {
+  readonly maxKeys: number
+  readonly idleTimeToLive: number
+}
+
+export class CircuitTable {
+  limits: Limits
+  private readonly entries = new Map<string, CircuitEntry>()
+  private readonly onForget: (key: string) => void
+
+  constructor(limits: Limits, onForget: (key: string) => void) {
+    this.limits = limits
+    this.onForget = onForget
+  }
+
+  get(key: string): CircuitEntry | undefined {
+    return this.entries.get(key)
+  }
+
+  values(): IterableIterator<CircuitEntry> {
+    return this.entries.values()
+  }
+
+  /** Puts a circuit into the table, or answers false where no other can make room for it. */
+  add(entry: CircuitEntry, at: number): boolean {
+    this.sweep(at, sweptPerKey)
+    if (this.entries.size >= this.limits.maxKeys && !this.makeRoom(at)) return false
+    entry.idleSince = at
+    this.entries.set(entry.key, entry)
+    return true
+  }
+
+  /** Replaces the circuit of a key, or adds one. */
+  set(entry: CircuitEntry, at: number): boolean {
+    if (!this.entries.has(entry.key)) return this.add(entry, at)
+    entry.idleSince = at
+    this.entries.set(entry.key, entry)
+    return true
+  }
+
+  /**
+   * The table's hand: looks at the circuits it has not looked at for longest. One that was used since is spared and
+   * goes to the back; one that was idle for long enough is forgotten. Calls pay for none of it.
+   */
+  private sweep(at: number, most: number): void {
+    let passed = 0
+    for (const entry of this.entries.values()) {
+      if (passed++ === Math.min(most, this.entries.size)) return
+      if (entry.used) {
+        entry.used = false
+        entry.idleSince = at
+      } else if (at - entry.idleSince >= this.limits.idleTimeToLive && entry.isForgettable(at)) {
+        this.forget(entry)
+        continue
+      }
+      this.toBack(entry)
+    }
+  }
+
+  private makeRoom(at: number): boolean {
+    let spare: CircuitEntry | undefined
+    let passed = 0
+    for (const entry of this.entries.values()) {
+      if (passed++ === sweptForRoom) break
+      if (entry.isForgettable(at)) {
+        if (!entry.used) {
+          this.forget(entry)
+          return true
+        }
+        spare ??= entry
+        entry.used = false
+        entry.idleSince = at
+      }
+      this.toBack(entry)
+    }
+    if (spare === undefined) return false
+    this.forget(spare)
+    return true
+  }
+
+  private toBack(entry: CircuitEntry): void {
+    this.entries.delete(entry.key)
+    this.entries.set(entry.key, entry)
+  }
+
+  private forget(entry: CircuitEntry): void {
+    this.entries.delete(entry.key)
+    this.onForget(entry.key)
+  }
+}

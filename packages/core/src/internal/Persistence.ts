@@ -1,0 +1,75 @@
+/** Reads circuits from a store on their first use and writes them back after they changed, beside the calls. */
+import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
+import type * as Scope from "effect/Scope"
+import type { CircuitEvent } from "../CircuitEvent.ts"
+import type { CircuitStore, CircuitStoreError, Seen } from "../CircuitStore.ts"
+import { takeSnapshot } from "../machine/Snapshot.ts"
+import type { CircuitEntry } from "./CircuitEntry.ts"
+
+/** How long the last write of a closing breaker may take. */
+const closeTimeout = "1 second"
+
+export interface Persistence {
+  /** What the store holds of a key. Nothing, if it can't say: then the circuit begins by local judgement. */
+  readonly read: (key: string) => Effect.Effect<Seen>
+  /** Notes that a circuit changed. Its latest state is written soon, however often it changes before. */
+  readonly changed: (entry: CircuitEntry) => void
+}
+
+export const makePersistence = Effect.fnUntraced(function*(
+  store: CircuitStore["Service"],
+  now: () => number,
+  publish: (event: CircuitEvent) => void
+): Effect.fn.Return<Persistence, never, Scope.Scope> {
+  const changed = new Set<CircuitEntry>()
+  const wake = yield* Latch.make()
+
+  const failed = (operation: "read" | "replace", key: string) => (cause: CircuitStoreError) =>
+    Effect.sync(() => publish({ _tag: "StoreFailed", key, operation, cause }))
+
+  const write = (entry: CircuitEntry): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const circuit = takeSnapshot(entry.circuit, now())
+      const replace = (version: number) => store.replace(entry.key, { version, circuit: undefined }, circuit)
+      return replace(entry.version).pipe(
+        Effect.flatMap((replaced) => {
+          if (replaced._tag === "Replaced") return Effect.succeed(replaced.version)
+          // Whoever is further on is right. What lies behind may be replaced, now that it has been seen.
+          const { circuit: winner, version } = replaced.seen
+          return winner !== undefined && winner.generation >= circuit.generation
+            ? Effect.succeed(version)
+            : Effect.map(replace(version), (again) => again._tag === "Replaced" ? again.version : again.seen.version)
+        }),
+        Effect.map((version) => {
+          entry.version = version
+        }),
+        Effect.catch(failed("replace", entry.key))
+      )
+    })
+
+  const writeAll = Effect.suspend(() => {
+    const entries = [...changed]
+    changed.clear()
+    return Effect.forEach(entries, write, { discard: true })
+  })
+
+  yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(writeAll, closeTimeout)))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    wake.await,
+    Effect.suspend(() => {
+      wake.closeUnsafe()
+      return writeAll
+    })
+  )))
+
+  return {
+    read: (key) =>
+      Effect.catch(store.read(key), (error) =>
+        Effect.as(failed("read", key)(error), { version: 0, circuit: undefined })),
+    changed: (entry) => {
+      changed.add(entry)
+      wake.openUnsafe()
+    }
+  }
+})

@@ -1,0 +1,208 @@
+/** Reads policies: the one place that holds fields, bounds, defaults and cross-checks. */
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import type { Rule, Trial } from "../machine/Rule.ts"
+import { PolicyError } from "../PolicyError.ts"
+import { isKey, keyIssue } from "./Key.ts"
+import { contains, intersect } from "./KeyPattern.ts"
+import * as Reader from "./Reader.ts"
+import { readRule } from "./RuleReader.ts"
+
+/** How long openings last, before cap and jitter; a schedule is asked for its delays. */
+export type OpenDuration =
+  | { readonly _tag: "Backoff"; readonly initial: number; readonly factor: number }
+  | { readonly _tag: "Schedule"; readonly schedule: Schedule.Schedule<unknown, number> }
+
+/** A policy for one key: every field valid and present, durations in milliseconds. */
+export interface ValidPolicy {
+  readonly tripRule: Rule
+  readonly openDuration: OpenDuration
+  readonly maxOpenDuration: number
+  readonly jitter: number
+  readonly halfOpen: Trial
+  readonly warmUp: number
+}
+
+export interface PatternPolicy {
+  readonly pattern: string
+  readonly policy: ValidPolicy
+}
+
+/** What a whole policy comes to. */
+export interface ValidPolicies {
+  readonly base: ValidPolicy
+  /** The policies of patterns, each with what it inherits, the narrowest first. */
+  readonly patterns: ReadonlyArray<PatternPolicy>
+  readonly maxKeys: number
+  readonly idleTimeToLive: number
+}
+
+interface Field {
+  readonly reader: Reader.Reader<unknown>
+  /** As a person would write it. */
+  readonly default: string | number
+}
+
+const field = <A>(reader: Reader.Reader<A>, otherwise: string | number) => ({ reader, default: otherwise })
+
+const initial = Reader.duration("1 milli", "1 day")
+const factor = Reader.atLeast(1)
+const probes = Reader.integer(1, 1000)
+
+const openDuration: Reader.Reader<OpenDuration> = {
+  allowed: `${initial.allowed}, an object with initial and factor, or a Schedule`,
+  read: (value, path, reading) => {
+    if (Schedule.isSchedule(value)) {
+      // A schedule's input and requirements leave no trace at run time; the policy's type asks for the right ones.
+      return { _tag: "Schedule", schedule: value as Schedule.Schedule<unknown, number> }
+    }
+    const backoff = typeof value === "object" && value !== null && "initial" in value ? value : undefined
+    if (backoff === undefined) {
+      const constant = initial.read(value, path, { issues: [] })
+      if (constant !== undefined) return { _tag: "Backoff", initial: constant, factor: 1 }
+      reading.issues.push({ field: path, value, allowed: openDuration.allowed })
+      return undefined
+    }
+    Reader.onlyKnown({ ...backoff }, ["initial", "factor"], path, reading)
+    const first = initial.read(backoff.initial, `${path}.initial`, reading)
+    const by = "factor" in backoff && backoff.factor !== undefined
+      ? factor.read(backoff.factor, `${path}.factor`, reading)
+      : 2
+    return first === undefined || by === undefined ? undefined : { _tag: "Backoff", initial: first, factor: by }
+  }
+}
+
+const tripRule: Reader.Reader<Rule> = { allowed: "a TripRule", read: readRule }
+
+/** The fields of a key's policy, but for `halfOpen`. */
+export const keyFields = {
+  tripRule: field(tripRule, "consecutive(5)"),
+  openDuration: field(openDuration, "30 seconds"),
+  maxOpenDuration: field(Reader.duration("1 milli", "7 days"), "1 hour"),
+  jitter: field(Reader.share({ zero: true }), 0),
+  warmUp: field(Reader.duration(0, "1 day"), 0)
+} satisfies Record<string, Field>
+
+/** The fields of `halfOpen`. */
+export const halfOpenFields = {
+  permits: field(probes, 1),
+  successThreshold: field(probes, 1),
+  failureThreshold: field(probes, 1),
+  maxDuration: field(Reader.duration("1 milli", "1 day"), "30 seconds")
+} satisfies Record<string, Field>
+
+/** The fields of a breaker as a whole. */
+export const breakerFields = {
+  maxKeys: field(Reader.integer(1, 10_000_000), 10_000),
+  idleTimeToLive: field(Reader.duration("1 second", "30 days"), "1 hour")
+} satisfies Record<string, Field>
+
+const keyNames = [...Object.keys(keyFields), "halfOpen"]
+const breakerNames = [...keyNames, ...Object.keys(breakerFields), "keys"]
+
+const defaultRule: Rule = { _tag: "Consecutive", failures: 5 }
+
+type Input = Readonly<Record<string, unknown>>
+
+/** Reads a policy, or every mistake in it. */
+export const validate = (input: unknown): Result.Result<ValidPolicies, PolicyError> => {
+  const reading: Reader.Reading = { issues: [] }
+  const whole = Reader.record(input, "policy", reading)
+  Reader.onlyKnown(whole, breakerNames, "", reading)
+  const base = readKeyPolicy(whole, "", reading)
+  const maxKeys = option(whole, breakerFields, "maxKeys", "", reading)
+  const idleTimeToLive = option(whole, breakerFields, "idleTimeToLive", "", reading)
+  const patterns = readPatterns(whole, reading)
+  return reading.issues.length > 0 || base === undefined || maxKeys === undefined || idleTimeToLive === undefined
+    ? Result.fail(new PolicyError({ issues: reading.issues }))
+    : Result.succeed({ base, patterns, maxKeys, idleTimeToLive })
+}
+
+const option = <F extends Record<string, { readonly reader: Reader.Reader<unknown>; readonly default: unknown }>, N extends keyof F & string>(
+  input: Input,
+  fields: F,
+  name: N,
+  path: string,
+  reading: Reader.Reading
+): ReturnType<F[N]["reader"]["read"]> => {
+  const { default: otherwise, reader } = fields[name] as F[N]
+  const value = input[name] ?? otherwise
+  // The reader of this field is the one whose result this is.
+  return reader.read(value, Reader.at(path, name), reading) as ReturnType<F[N]["reader"]["read"]>
+}
+
+const readKeyPolicy = (input: Input, path: string, reading: Reader.Reading): ValidPolicy | undefined => {
+  const rule = input["tripRule"] === undefined
+    ? defaultRule
+    : tripRule.read(input["tripRule"], Reader.at(path, "tripRule"), reading)
+  const duration = option(input, keyFields, "openDuration", path, reading)
+  const maxOpenDuration = option(input, keyFields, "maxOpenDuration", path, reading)
+  const jitter = option(input, keyFields, "jitter", path, reading)
+  const warmUp = option(input, keyFields, "warmUp", path, reading)
+  const halfOpen = readTrial(input["halfOpen"], Reader.at(path, "halfOpen"), reading)
+  if (duration?._tag === "Backoff" && maxOpenDuration !== undefined && maxOpenDuration < duration.initial) {
+    reading.issues.push({
+      field: Reader.at(path, "maxOpenDuration"),
+      value: input["maxOpenDuration"] ?? keyFields.maxOpenDuration.default,
+      allowed: `at least the first openDuration, ${duration.initial} ms`
+    })
+  }
+  return rule === undefined || duration === undefined || maxOpenDuration === undefined || jitter === undefined ||
+      warmUp === undefined || halfOpen === undefined
+    ? undefined
+    : { tripRule: rule, openDuration: duration, maxOpenDuration, jitter, halfOpen, warmUp }
+}
+
+const readTrial = (value: unknown, path: string, reading: Reader.Reading): Trial | undefined => {
+  const input = value === undefined ? {} : Reader.record(value, path, reading)
+  Reader.onlyKnown(input, Object.keys(halfOpenFields), path, reading)
+  const permits = option(input, halfOpenFields, "permits", path, reading)
+  const successThreshold = option(input, halfOpenFields, "successThreshold", path, reading)
+  const failureThreshold = option(input, halfOpenFields, "failureThreshold", path, reading)
+  const maxDuration = option(input, halfOpenFields, "maxDuration", path, reading)
+  return permits === undefined || successThreshold === undefined || failureThreshold === undefined ||
+      maxDuration === undefined
+    ? undefined
+    : { permits, successThreshold, failureThreshold, maxDuration }
+}
+
+const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<PatternPolicy> => {
+  if (whole["keys"] === undefined) return []
+  const entries = Object.entries(Reader.record(whole["keys"], "keys", reading)).map(([pattern, value]) => {
+    const path = `keys[${JSON.stringify(pattern)}]`
+    if (!isKey(pattern)) reading.issues.push(keyIssue(path, pattern))
+    const input = Reader.record(value, path, reading)
+    Reader.onlyKnown(input, keyNames, path, reading)
+    return { pattern, path, input }
+  })
+  for (const [i, { path, pattern }] of entries.entries()) {
+    const rival = entries.slice(0, i).find((other) => clash(other.pattern, pattern))
+    if (rival !== undefined) {
+      const allowed = `apart from ${JSON.stringify(rival.pattern)}, or inside it: both match some keys, neither rules`
+      reading.issues.push({ field: path, value: pattern, allowed })
+    }
+  }
+  for (const { input, path } of entries) readKeyPolicy(pick(input), path, reading)
+  // What is inherited is read again with what inherits it, to check one against the other; its own mistakes come first.
+  if (reading.issues.length > 0) return []
+  // A wider pattern contains more patterns; ties don't overlap, so their order is of no matter.
+  const narrowestFirst = entries
+    .map((entry) => ({ ...entry, width: entries.filter((other) => contains(entry.pattern, other.pattern)).length }))
+    .sort((a, b) => a.width - b.width)
+  return narrowestFirst.flatMap(({ input, path, pattern }, i) => {
+    const wider = narrowestFirst.slice(i + 1).filter((other) => contains(other.pattern, pattern))
+    const merged = [input, ...wider.map((other) => other.input), whole].reduceRight((all, own) => inherit(own, all), {})
+    const policy = readKeyPolicy(pick(merged), path, reading)
+    return policy === undefined ? [] : [{ pattern, policy }]
+  })
+}
+
+const clash = (a: string, b: string): boolean => intersect(a, b) && contains(a, b) === contains(b, a)
+
+const inherit = (own: Input, wider: Input): Input => {
+  const trials = [wider["halfOpen"], own["halfOpen"]].filter((trial) => typeof trial === "object")
+  const set = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
+  return { ...wider, ...set, ...(trials.length > 0 ? { halfOpen: Object.assign({}, ...trials) as Input } : {}) }
+}
+
+const pick = (input: Input): Input => Object.fromEntries(keyNames.map((name) => [name, input[name]]))

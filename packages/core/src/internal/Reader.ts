@@ -1,0 +1,89 @@
+/**
+ * Readers turn an unknown value into a valid one, or note what is wrong with it and go on, so that every mistake of a
+ * policy is reported at once.
+ */
+import * as Duration from "effect/Duration"
+import type { PolicyIssue } from "../PolicyError.ts"
+
+/** Where mistakes are noted. */
+export interface Reading {
+  readonly issues: Array<PolicyIssue>
+}
+
+export interface Reader<A> {
+  /** What is allowed, in words; part of the error and of the generated table. */
+  readonly allowed: string
+  readonly read: (value: unknown, field: string, reading: Reading) => A | undefined
+}
+
+const make = <A>(allowed: string, parse: (value: unknown) => A | undefined): Reader<A> => ({
+  allowed,
+  read: (value, field, reading) => {
+    const parsed = parse(value)
+    if (parsed === undefined) reading.issues.push({ field, value, allowed })
+    return parsed
+  }
+})
+
+const toNumber = (value: unknown): number => typeof value === "number" ? value : Number.NaN
+
+const grouped = (value: number): string => value.toLocaleString("en-US")
+
+export const integer = (least: number, most: number): Reader<number> =>
+  make(`a whole number from ${grouped(least)} to ${grouped(most)}`, (value) => {
+    const number = toNumber(value)
+    return Number.isInteger(number) && number >= least && number <= most ? number : undefined
+  })
+
+/** A share of one. A threshold of 0 would open on the first success, so it may be left out. */
+export const share = (options: { readonly zero: boolean }): Reader<number> =>
+  make(options.zero ? "a number from 0 to 1" : "a number above 0, at most 1", (value) => {
+    const number = toNumber(value)
+    return number <= 1 && (options.zero ? number >= 0 : number > 0) ? number : undefined
+  })
+
+export const atLeast = (least: number): Reader<number> =>
+  make(`a number of at least ${least}`, (value) => {
+    const number = toNumber(value)
+    return Number.isFinite(number) && number >= least ? number : undefined
+  })
+
+/** A duration, read to milliseconds. */
+export const duration = (least: Duration.Input, most: Duration.Input): Reader<number> => {
+  const from = Duration.fromInputUnsafe(least)
+  const to = Duration.fromInputUnsafe(most)
+  return make(`a duration from ${Duration.format(from)} to ${Duration.format(to)}`, (value) => {
+    const millis = toMillis(value)
+    return millis >= Duration.toMillis(from) && millis <= Duration.toMillis(to) ? millis : undefined
+  })
+}
+
+const toMillis = (value: unknown): number => {
+  const parsed = Duration.fromInput(value as Duration.Input) // a cast only for the type: it answers None for all else
+  return parsed._tag === "Some" ? Duration.toMillis(parsed.value) : Number.NaN
+}
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The record at a field, empty where there is none. */
+export const record = (value: unknown, field: string, reading: Reading): Readonly<Record<string, unknown>> => {
+  if (isRecord(value)) return value
+  reading.issues.push({ field, value, allowed: "an object" })
+  return {}
+}
+
+export const at = (field: string, name: string): string => field === "" ? name : `${field}.${name}`
+
+/** Notes every field that is not one of the known. */
+export const onlyKnown = (
+  value: Readonly<Record<string, unknown>>,
+  known: ReadonlyArray<string>,
+  field: string,
+  reading: Reading
+): void => {
+  for (const name of Object.keys(value)) {
+    if (known.includes(name) || value[name] === undefined) continue
+    reading.issues.push({ field: at(field, name), value: value[name], allowed: `one of ${known.join(", ")}` })
+  }
+}

@@ -1,0 +1,418 @@
+/**
+ * The circuit breaker's state machine: the one place that decides.
+ *
+ * It knows no runtime, no clock and no store. A step takes a circuit, an event and the time, and answers the next
+ * circuit, a decision and the transitions on the way. Time is in milliseconds of any origin; it may step back.
+ */
+import * as Duration from "effect/Duration"
+import type { Outcome } from "../Outcome.ts"
+import type { CircuitTime } from "./CircuitTime.ts"
+import { type Evidence, makeEvidence, type Measured, type Reading } from "./Evidence.ts"
+import { type Call, InFlight } from "./InFlight.ts"
+import type { MachinePolicy } from "./Rule.ts"
+
+/** Calls run, and their outcomes are evidence. */
+export interface Closed {
+  readonly _tag: "Closed"
+  readonly generation: number
+  readonly evidence: Evidence
+  readonly inFlight: InFlight
+  readonly warmUntil: number
+  /** How many openings in a row came before, and when that count is forgotten. */
+  readonly openings: number
+  readonly openingsUntil: number
+}
+
+/** Calls are rejected until the time is up. */
+export interface Open {
+  readonly _tag: "Open"
+  readonly generation: number
+  readonly openings: number
+  readonly duration: number
+  readonly until: number
+}
+
+/** A few calls are let through to see whether the dependency has recovered. */
+export interface HalfOpen {
+  readonly _tag: "HalfOpen"
+  readonly generation: number
+  readonly openings: number
+  /** How long the circuit was open before, which is how long it must stay closed for `openings` to be forgotten. */
+  readonly openDuration: number
+  readonly probes: ReadonlyArray<number>
+  readonly nextProbe: number
+  readonly successes: number
+  readonly failures: number
+  /** When the trial fails for lack of an answer. Runs while probes are out. */
+  readonly deadline: number
+}
+
+export type Phase = Closed | Open | HalfOpen
+
+/** What an operator asked for, ruling over what the machine decides. */
+export type Override = "None" | "ForcedOpen" | "ForcedClosed" | "Disabled" | "MetricsOnly"
+
+export interface Circuit {
+  readonly phase: Phase
+  readonly override: Override
+  /** How many holders keep the circuit isolated; while there is one, it is forced open. */
+  readonly isolations: number
+  readonly time: CircuitTime
+}
+
+/** The right to make one call, settled once. */
+export interface Permit {
+  readonly generation: number
+  /** The number of the probe, or undefined for a call of a closed circuit. */
+  readonly probe: number | undefined
+  readonly call: Call | undefined
+}
+
+/** The answer to an `Admit`. */
+export type Admission =
+  | { readonly _tag: "Admitted"; readonly permit: Permit }
+  | { readonly _tag: "Rejected"; readonly rejection: Rejection }
+
+/** The answer to any event; `Done` to all but an `Admit`. */
+export type Decision = Admission | { readonly _tag: "Done" }
+
+export interface Rejection {
+  readonly phase: "Open" | "HalfOpen"
+  readonly reason: "Tripped" | "Probing" | "Forced"
+  /** Milliseconds until a call may be let through, as far as is known. */
+  readonly retryAfter: number
+  readonly openings: number
+}
+
+/** Why a circuit changed its phase. */
+export type TransitionReason =
+  | { readonly _tag: "Tripped"; readonly readings: ReadonlyArray<Reading> }
+  | { readonly _tag: "OpenElapsed" }
+  | { readonly _tag: "ProbesSucceeded" }
+  | { readonly _tag: "ProbeFailed" }
+  | { readonly _tag: "DeadlineExpired" }
+  | { readonly _tag: "ForcedClosed" }
+  | { readonly _tag: "Reset" }
+
+export interface PhaseChange {
+  readonly from: Phase["_tag"]
+  readonly to: Phase["_tag"]
+  readonly reason: TransitionReason
+  readonly generation: number
+  readonly openings: number
+  /** How long the circuit stays open, in milliseconds; 0 unless it opens. */
+  readonly openDuration: number
+  readonly override: Override
+}
+
+export type Event =
+  | { readonly _tag: "Admit" }
+  | { readonly _tag: "Settle"; readonly permit: Permit; readonly outcome: Outcome; readonly duration: number }
+  | { readonly _tag: "Tick" }
+  | { readonly _tag: "Override"; readonly override: Override }
+  | { readonly _tag: "Isolate" }
+  | { readonly _tag: "Release" }
+  | { readonly _tag: "Reset" }
+  | { readonly _tag: "Update" }
+
+export interface Step<D extends Decision = Decision> {
+  readonly circuit: Circuit
+  readonly decision: D
+  readonly changes: ReadonlyArray<PhaseChange>
+}
+
+const done: Decision = { _tag: "Done" }
+const noChanges: ReadonlyArray<PhaseChange> = []
+const nothingMeasured: ReadonlyArray<Measured> = []
+
+/** The permit of a call that is let through without being measured. Its settlement changes nothing. */
+const unmeasured: Permit = { generation: -1, probe: undefined, call: undefined }
+
+const stay = (circuit: Circuit): Step => ({ circuit, decision: done, changes: noChanges })
+
+const closed = (
+  policy: MachinePolicy,
+  generation: number,
+  now: number,
+  recovered?: { readonly openings: number; readonly openDuration: number }
+): Closed => {
+  const inFlight = new InFlight()
+  return {
+    _tag: "Closed",
+    generation,
+    evidence: makeEvidence(policy.tripRule, inFlight, nothingMeasured, now),
+    inFlight,
+    warmUntil: Number.NEGATIVE_INFINITY,
+    openings: recovered?.openings ?? 0,
+    openingsUntil: recovered === undefined ? Number.NEGATIVE_INFINITY : now + recovered.openDuration
+  }
+}
+
+/** A new circuit: closed, and warming up if its policy asks for it. */
+export const makeCircuit = (policy: MachinePolicy, time: CircuitTime, now: number): Circuit => {
+  const at = time.at(now)
+  const warmUntil = policy.warmUp > 0 ? at + policy.warmUp : Number.NEGATIVE_INFINITY
+  return { phase: { ...closed(policy, 1, at), warmUntil }, override: "None", isolations: 0, time }
+}
+
+/** One step of the machine. */
+export const step = (policy: MachinePolicy, circuit: Circuit, event: Event, now: number): Step => {
+  switch (event._tag) {
+    case "Admit":
+      return admit(policy, circuit, now)
+    case "Settle":
+      return settle(policy, circuit, event.permit, event.outcome, event.duration, now)
+    case "Tick":
+      return tick(policy, circuit, now)
+    case "Override":
+      return override(policy, circuit, event.override, now)
+    case "Isolate":
+      return stay({ ...circuit, isolations: circuit.isolations + 1 })
+    case "Release":
+      return stay({ ...circuit, isolations: Math.max(0, circuit.isolations - 1) })
+    case "Reset":
+      return reset(policy, circuit, now)
+    case "Update":
+      return update(policy, circuit, now)
+  }
+}
+
+/** The override in force: an isolation rules over every other. */
+export const overrideOf = (circuit: Circuit): Override => circuit.isolations > 0 ? "ForcedOpen" : circuit.override
+
+/** Lets a call through or rejects it. */
+export const admit = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admission> => {
+  switch (overrideOf(circuit)) {
+    case "ForcedOpen":
+      return rejected(stay(circuit), "Forced", policy.openDuration(1))
+    case "Disabled":
+      return admitted(stay(circuit), unmeasured)
+    case "MetricsOnly": {
+      const judged = judge(policy, circuit, now)
+      return judged.decision._tag === "Rejected" ? admitted(judged, unmeasured) : judged
+    }
+    case "ForcedClosed":
+    case "None":
+      return judge(policy, circuit, now)
+  }
+}
+
+const judge = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admission> => {
+  const at = circuit.time.at(now)
+  const ticked = advance(policy, circuit, at)
+  const { phase } = ticked.circuit
+  switch (phase._tag) {
+    case "Closed": {
+      const call = policy.needs.inFlight ? phase.inFlight.add(at) : undefined
+      return admitted(ticked, { generation: phase.generation, probe: undefined, call })
+    }
+    case "Open": {
+      if (at < phase.until) {
+        return rejected(ticked, "Tripped", phase.until - at)
+      }
+      const generation = phase.generation + 1
+      const trial: HalfOpen = {
+        _tag: "HalfOpen",
+        generation,
+        openings: phase.openings,
+        openDuration: phase.duration,
+        probes: [0],
+        nextProbe: 1,
+        successes: 0,
+        failures: 0,
+        deadline: at + policy.halfOpen.maxDuration
+      }
+      return admitted(
+        change(ticked, trial, { _tag: "OpenElapsed" }),
+        { generation, probe: 0, call: undefined }
+      )
+    }
+    case "HalfOpen": {
+      if (phase.probes.length >= policy.halfOpen.permits) {
+        return rejected(ticked, "Probing", phase.deadline - at)
+      }
+      const probe = phase.nextProbe
+      const trial: HalfOpen = {
+        ...phase,
+        probes: [...phase.probes, probe],
+        nextProbe: probe + 1,
+        deadline: phase.probes.length === 0 ? at + policy.halfOpen.maxDuration : phase.deadline
+      }
+      return admitted(
+        { ...ticked, circuit: { ...ticked.circuit, phase: trial } },
+        { generation: phase.generation, probe, call: undefined }
+      )
+    }
+  }
+}
+
+const admitted = ({ changes, circuit }: Step, permit: Permit): Step<Admission> => ({
+  circuit,
+  decision: { _tag: "Admitted", permit },
+  changes
+})
+
+const rejected = ({ changes, circuit }: Step, reason: Rejection["reason"], retryAfter: number): Step<Admission> => ({
+  circuit,
+  decision: {
+    _tag: "Rejected",
+    rejection: {
+      phase: reason === "Probing" ? "HalfOpen" : "Open",
+      reason,
+      retryAfter,
+      openings: circuit.phase.openings
+    }
+  },
+  changes
+})
+
+/** Takes note of how a call ended. A permit of an earlier generation, or one settled before, changes nothing. */
+export const settle = (
+  policy: MachinePolicy,
+  circuit: Circuit,
+  permit: Permit,
+  outcome: Outcome,
+  duration: number,
+  now: number
+): Step => {
+  const at = circuit.time.at(now)
+  const ticked = advance(policy, circuit, at)
+  const { phase } = ticked.circuit
+  if (permit.generation !== phase.generation) return ticked
+  const counted = overrideOf(circuit) === "Disabled" ? "Ignored" : outcome._tag
+  const retryAfter = outcome._tag === "Failure" ? outcome.retryAfter : undefined
+  switch (phase._tag) {
+    case "Open":
+      return ticked
+    case "Closed": {
+      if (permit.call !== undefined) phase.inFlight.remove(permit.call)
+      if (counted === "Ignored" || at < phase.warmUntil) return ticked
+      const readings = phase.evidence.record(counted === "Failure", duration, at)
+      if (readings === undefined || circuit.override === "ForcedClosed") return ticked
+      return trip(policy, ticked.circuit, phase, readings, at, millis(retryAfter))
+    }
+    case "HalfOpen": {
+      if (permit.probe === undefined || !phase.probes.includes(permit.probe)) return ticked
+      const trial = { ...phase, probes: phase.probes.filter((probe) => probe !== permit.probe) }
+      if (counted === "Ignored") return { ...ticked, circuit: { ...ticked.circuit, phase: trial } }
+      return counted === "Failure" || duration >= policy.slowerThan
+        ? probeFailed(policy, ticked, trial, at, millis(retryAfter))
+        : probeSucceeded(policy, ticked, trial, at)
+    }
+  }
+}
+
+const millis = (hint: Duration.Duration | undefined): number => hint === undefined ? 0 : Duration.toMillis(hint)
+
+const probeFailed = (
+  policy: MachinePolicy,
+  step: Step,
+  trial: HalfOpen,
+  at: number,
+  retryAfter: number
+): Step => {
+  const failures = trial.failures + 1
+  return failures >= policy.halfOpen.failureThreshold
+    ? open(policy, step, trial.openings + 1, { _tag: "ProbeFailed" }, at, retryAfter)
+    : { ...step, circuit: { ...step.circuit, phase: { ...trial, failures } } }
+}
+
+const probeSucceeded = (policy: MachinePolicy, step: Step, trial: HalfOpen, at: number): Step => {
+  const successes = trial.successes + 1
+  return successes >= policy.halfOpen.successThreshold
+    ? change(step, closed(policy, trial.generation + 1, at, trial), { _tag: "ProbesSucceeded" })
+    : { ...step, circuit: { ...step.circuit, phase: { ...trial, successes } } }
+}
+
+/** Opens a closed circuit. The count of openings in a row begins anew if the circuit stayed closed long enough. */
+export const trip = (
+  policy: MachinePolicy,
+  circuit: Circuit,
+  phase: Closed,
+  readings: ReadonlyArray<Reading>,
+  at: number,
+  retryAfter: number
+): Step =>
+  open(
+    policy,
+    stay(circuit),
+    (at >= phase.openingsUntil ? 0 : phase.openings) + 1,
+    { _tag: "Tripped", readings },
+    at,
+    retryAfter
+  )
+
+const open = (
+  policy: MachinePolicy,
+  step: Step,
+  openings: number,
+  reason: TransitionReason,
+  at: number,
+  retryAfter: number
+): Step => {
+  const duration = Math.max(policy.openDuration(openings), Math.min(retryAfter, policy.maxOpenDuration))
+  const generation = step.circuit.phase.generation + 1
+  return change(step, { _tag: "Open", generation, openings, duration, until: at + duration }, reason)
+}
+
+const change = (step: Step, phase: Phase, reason: TransitionReason): Step => ({
+  circuit: { ...step.circuit, phase },
+  decision: step.decision,
+  changes: [...step.changes, {
+    from: step.circuit.phase._tag,
+    to: phase._tag,
+    reason,
+    generation: phase.generation,
+    openings: phase.openings,
+    openDuration: phase._tag === "Open" ? phase.duration : 0,
+    override: overrideOf(step.circuit)
+  }]
+})
+
+/** Brings a circuit up to date without a call: an expired trial fails, calls in flight may have grown too old. */
+export const tick = (policy: MachinePolicy, circuit: Circuit, now: number): Step =>
+  advance(policy, circuit, circuit.time.at(now))
+
+const advance = (policy: MachinePolicy, circuit: Circuit, at: number): Step => {
+  const { phase } = circuit
+  const step = stay(circuit)
+  switch (phase._tag) {
+    case "Open":
+      return step
+    case "Closed": {
+      const forced = circuit.override === "ForcedClosed" || circuit.override === "Disabled"
+      if (forced || at < phase.warmUntil || !policy.needs.inFlight) return step
+      const readings = phase.evidence.verdict(at)
+      return readings === undefined ? step : trip(policy, circuit, phase, readings, at, 0)
+    }
+    case "HalfOpen":
+      // The trial ended at its deadline, whenever that is noticed: the next opening is counted from there.
+      return phase.probes.length > 0 && at >= phase.deadline
+        ? open(policy, step, phase.openings + 1, { _tag: "DeadlineExpired" }, phase.deadline, 0)
+        : step
+  }
+}
+
+const override = (policy: MachinePolicy, circuit: Circuit, override: Override, now: number): Step => {
+  const next = stay({ ...circuit, override })
+  return override === "ForcedClosed" && circuit.phase._tag !== "Closed"
+    ? change(next, closed(policy, circuit.phase.generation + 1, circuit.time.at(now)), { _tag: "ForcedClosed" })
+    : next
+}
+
+const reset = (policy: MachinePolicy, circuit: Circuit, now: number): Step => {
+  const phase = closed(policy, circuit.phase.generation + 1, circuit.time.at(now))
+  const next = stay({ ...circuit, override: "None" })
+  return circuit.phase._tag === "Closed"
+    ? stay({ ...next.circuit, phase })
+    : change(next, phase, { _tag: "Reset" })
+}
+
+/** Hands what a closed circuit has measured to a changed policy. An open or half-open circuit goes on as it is. */
+const update = (policy: MachinePolicy, circuit: Circuit, now: number): Step => {
+  const { phase } = circuit
+  if (phase._tag !== "Closed") return stay(circuit)
+  const at = circuit.time.at(now)
+  const evidence = makeEvidence(policy.tripRule, phase.inFlight, phase.evidence.measured(at), at)
+  return stay({ ...circuit, phase: { ...phase, evidence } })
+}

@@ -1,0 +1,343 @@
+/**
+ * What a closed circuit has measured, and whether that is enough to open it.
+ *
+ * Evidence is the one part of a circuit that is updated in place: copying a window on every call would make its cost
+ * grow with its size. It belongs to the circuit that holds it, and a step that returns a new circuit hands it on.
+ */
+import { CountWindow } from "./CountWindow.ts"
+import type { InFlight } from "./InFlight.ts"
+import type { Rule, Window } from "./Rule.ts"
+import { type Bucket, TimeWindow } from "./TimeWindow.ts"
+
+/** What one rule measures at a moment, beside what it opens at. Durations are in milliseconds. */
+export type Reading =
+  | { readonly _tag: "Consecutive"; readonly failures: number; readonly threshold: number }
+  | { readonly _tag: "Failures"; readonly failures: number; readonly threshold: number; readonly window: number }
+  | {
+    readonly _tag: "FailureRate" | "SlowCallRate"
+    readonly rate: number
+    readonly hits: number
+    readonly calls: number
+    readonly threshold: number
+    readonly minimumCalls: number
+  }
+  | { readonly _tag: "InFlightAge"; readonly calls: number; readonly threshold: number; readonly olderThan: number }
+
+/** One rule's measurement as plain data. */
+export type Measured =
+  | { readonly _tag: "Consecutive"; readonly failures: number }
+  | { readonly _tag: "Calls"; readonly rule: RateRule; readonly slowerThan: number; readonly outcomes: string }
+  | {
+    readonly _tag: "Time"
+    readonly rule: RateRule | "Failures"
+    readonly slowerThan: number
+    readonly buckets: ReadonlyArray<Bucket>
+  }
+
+type RateRule = "FailureRate" | "SlowCallRate"
+
+export interface Evidence {
+  /** Counts a finished call. Answers the readings that open the circuit, or nothing. */
+  record(failed: boolean, duration: number, now: number): ReadonlyArray<Reading> | undefined
+  /** Judges without counting. */
+  verdict(now: number): ReadonlyArray<Reading> | undefined
+  readings(now: number): ReadonlyArray<Reading>
+  measured(now: number): ReadonlyArray<Measured>
+}
+
+class ConsecutiveEvidence implements Evidence {
+  private readonly threshold: number
+  private failures: number
+
+  constructor(threshold: number, failures: number) {
+    this.threshold = threshold
+    this.failures = failures
+  }
+
+  record(failed: boolean, _duration: number, now: number) {
+    if (!failed) {
+      this.failures = 0
+      return undefined
+    }
+    this.failures++
+    return this.verdict(now)
+  }
+
+  verdict(_now: number) {
+    return this.failures >= this.threshold ? this.readings() : undefined
+  }
+
+  readings(): ReadonlyArray<Reading> {
+    return [{ _tag: "Consecutive", failures: this.failures, threshold: this.threshold }]
+  }
+
+  measured(): ReadonlyArray<Measured> {
+    return [{ _tag: "Consecutive", failures: this.failures }]
+  }
+}
+
+class FailuresEvidence implements Evidence {
+  private readonly threshold: number
+  private readonly window: TimeWindow
+
+  constructor(threshold: number, window: TimeWindow) {
+    this.threshold = threshold
+    this.window = window
+  }
+
+  record(failed: boolean, _duration: number, now: number) {
+    if (failed) this.window.record(true, now)
+    else this.window.advance(now)
+    return this.judge()
+  }
+
+  verdict(now: number) {
+    this.window.advance(now)
+    return this.judge()
+  }
+
+  private judge() {
+    return this.window.hits >= this.threshold ? this.read() : undefined
+  }
+
+  private read(): ReadonlyArray<Reading> {
+    return [{ _tag: "Failures", failures: this.window.hits, threshold: this.threshold, window: this.window.span }]
+  }
+
+  readings(now: number) {
+    this.window.advance(now)
+    return this.read()
+  }
+
+  measured(now: number): ReadonlyArray<Measured> {
+    return [{ _tag: "Time", rule: "Failures", slowerThan: 0, buckets: this.window.buckets(now) }]
+  }
+}
+
+type Rate = Extract<Rule, { readonly _tag: RateRule }>
+
+/** The share of failed or of slow calls; which of both is the rule's, `slowerThan` is 0 for failures. */
+abstract class RateEvidence<W extends { readonly calls: number; readonly hits: number }> {
+  protected readonly rule: Rate
+  protected readonly slowerThan: number
+  protected readonly window: W
+  // Read on every call, so taken out of the rule once.
+  private readonly threshold: number
+  private readonly minimumCalls: number
+
+  constructor(rule: Rate, window: W) {
+    this.rule = rule
+    this.slowerThan = rule._tag === "SlowCallRate" ? rule.slowerThan : 0
+    this.window = window
+    this.threshold = rule.threshold
+    this.minimumCalls = rule.minimumCalls
+  }
+
+  protected hit(failed: boolean, duration: number): boolean {
+    return this.slowerThan === 0 ? failed : duration >= this.slowerThan
+  }
+
+  protected judge(): ReadonlyArray<Reading> | undefined {
+    const { calls, hits } = this.window
+    // Divided, not multiplied: 7 of 100 must reach 0.07, and 0.07 * 100 is more than 7.
+    return hits > 0 && calls >= this.minimumCalls && hits / calls >= this.threshold ? this.read() : undefined
+  }
+
+  protected read(): ReadonlyArray<Reading> {
+    const { calls, hits } = this.window
+    return [{
+      _tag: this.rule._tag,
+      rate: calls === 0 ? 0 : hits / calls,
+      hits,
+      calls,
+      threshold: this.threshold,
+      minimumCalls: this.minimumCalls
+    }]
+  }
+}
+
+class CallsRateEvidence extends RateEvidence<CountWindow> implements Evidence {
+  record(failed: boolean, duration: number) {
+    this.window.record(this.hit(failed, duration))
+    return this.judge()
+  }
+
+  verdict() {
+    return this.judge()
+  }
+
+  readings() {
+    return this.read()
+  }
+
+  measured(): ReadonlyArray<Measured> {
+    return [{ _tag: "Calls", rule: this.rule._tag, slowerThan: this.slowerThan, outcomes: this.window.outcomes() }]
+  }
+}
+
+class TimeRateEvidence extends RateEvidence<TimeWindow> implements Evidence {
+  record(failed: boolean, duration: number, now: number) {
+    this.window.record(this.hit(failed, duration), now)
+    return this.judge()
+  }
+
+  verdict(now: number) {
+    this.window.advance(now)
+    return this.judge()
+  }
+
+  readings(now: number) {
+    this.window.advance(now)
+    return this.read()
+  }
+
+  measured(now: number): ReadonlyArray<Measured> {
+    return [{ _tag: "Time", rule: this.rule._tag, slowerThan: this.slowerThan, buckets: this.window.buckets(now) }]
+  }
+}
+
+class InFlightAgeEvidence implements Evidence {
+  private readonly threshold: number
+  private readonly olderThan: number
+  private readonly inFlight: InFlight
+
+  constructor(rule: Extract<Rule, { readonly _tag: "InFlightAge" }>, inFlight: InFlight) {
+    this.threshold = rule.calls
+    this.olderThan = rule.olderThan
+    this.inFlight = inFlight
+  }
+
+  record(_failed: boolean, _duration: number, now: number) {
+    return this.verdict(now)
+  }
+
+  verdict(now: number) {
+    const readings = this.readings(now)
+    return readings[0]?.calls === this.threshold ? readings : undefined
+  }
+
+  readings(now: number) {
+    const calls = this.inFlight.countOlder(this.olderThan, this.threshold, now)
+    return [{ _tag: "InFlightAge" as const, calls, threshold: this.threshold, olderThan: this.olderThan }]
+  }
+
+  measured(): ReadonlyArray<Measured> {
+    return []
+  }
+}
+
+abstract class CompositeEvidence {
+  protected readonly parts: ReadonlyArray<Evidence>
+
+  constructor(parts: ReadonlyArray<Evidence>) {
+    this.parts = parts
+  }
+
+  readings(now: number) {
+    return this.parts.flatMap((part) => part.readings(now))
+  }
+
+  measured(now: number) {
+    return this.parts.flatMap((part) => part.measured(now))
+  }
+}
+
+class AnyEvidence extends CompositeEvidence implements Evidence {
+  // Every part counts the call, also when an earlier one already has its verdict.
+  record(failed: boolean, duration: number, now: number) {
+    let met: ReadonlyArray<Reading> | undefined
+    for (const part of this.parts) {
+      const verdict = part.record(failed, duration, now)
+      met ??= verdict
+    }
+    return met
+  }
+
+  verdict(now: number) {
+    for (const part of this.parts) {
+      const verdict = part.verdict(now)
+      if (verdict !== undefined) return verdict
+    }
+    return undefined
+  }
+}
+
+class AllEvidence extends CompositeEvidence implements Evidence {
+  record(failed: boolean, duration: number, now: number) {
+    let met = true
+    for (const part of this.parts) {
+      if (part.record(failed, duration, now) === undefined) met = false
+    }
+    return met ? this.readings(now) : undefined
+  }
+
+  verdict(now: number) {
+    return this.parts.every((part) => part.verdict(now) !== undefined) ? this.readings(now) : undefined
+  }
+}
+
+/**
+ * Evidence for a rule, beginning with what was measured before where it fits: a streak goes on, a window keeps what
+ * falls within its new size. What a changed rule can no longer read, such as calls marked slow by another limit, starts
+ * empty.
+ */
+export const makeEvidence = (
+  rule: Rule,
+  inFlight: InFlight,
+  before: ReadonlyArray<Measured>,
+  now: number
+): Evidence => {
+  const unused = [...before]
+  const take = <M extends Measured>(fits: (measured: Measured) => measured is M): M | undefined => {
+    const at = unused.findIndex(fits)
+    const found = at < 0 ? undefined : unused.splice(at, 1)[0]
+    return found !== undefined && fits(found) ? found : undefined
+  }
+  const build = (rule: Rule): Evidence => {
+    switch (rule._tag) {
+      case "Consecutive":
+        return new ConsecutiveEvidence(
+          rule.failures,
+          take((measured) => measured._tag === "Consecutive")?.failures ?? 0
+        )
+      case "Failures":
+        return new FailuresEvidence(rule.failures, timeWindow(rule.span, take(fitsTime("Failures", 0)), now))
+      case "FailureRate":
+        return rate(rule, rule.window, 0)
+      case "SlowCallRate":
+        return rate(rule, rule.window, rule.slowerThan)
+      case "InFlightAge":
+        return new InFlightAgeEvidence(rule, inFlight)
+      case "Any":
+        return new AnyEvidence(rule.rules.map(build))
+      case "All":
+        return new AllEvidence(rule.rules.map(build))
+    }
+  }
+  const rate = (rule: Rate, window: Window, slowerThan: number): Evidence =>
+    window._tag === "Calls"
+      ? new CallsRateEvidence(rule, countWindow(window.size, take(fitsCalls(rule._tag, slowerThan))))
+      : new TimeRateEvidence(rule, timeWindow(window.span, take(fitsTime(rule._tag, slowerThan)), now))
+  return build(rule)
+}
+
+type MeasuredCalls = Extract<Measured, { readonly _tag: "Calls" }>
+type MeasuredTime = Extract<Measured, { readonly _tag: "Time" }>
+
+const fitsCalls = (rule: RateRule, slowerThan: number) => (measured: Measured): measured is MeasuredCalls =>
+  measured._tag === "Calls" && measured.rule === rule && measured.slowerThan === slowerThan
+
+const fitsTime = (rule: MeasuredTime["rule"], slowerThan: number) => (measured: Measured): measured is MeasuredTime =>
+  measured._tag === "Time" && measured.rule === rule && measured.slowerThan === slowerThan
+
+const countWindow = (size: number, before: MeasuredCalls | undefined): CountWindow => {
+  const window = new CountWindow(size)
+  for (const outcome of before?.outcomes.slice(-size) ?? "") window.record(outcome === "1")
+  return window
+}
+
+const timeWindow = (span: number, before: MeasuredTime | undefined, now: number): TimeWindow => {
+  const window = new TimeWindow(span)
+  window.restore(before?.buckets ?? [], now)
+  return window
+}

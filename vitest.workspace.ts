@@ -1,0 +1,28 @@
+import { fileURLToPath } from "node:url"
+import { defineConfig } from "vitest/config"
+
+const root = fileURLToPath(new URL(".", import.meta.url))
+
+const project = (name: string, ...directories: ReadonlyArray<string>) => ({
+  extends: true as const,
+  test: { name, include: directories.map((directory) => `${directory}/**/*.test.ts`) }
+})
+
+export default defineConfig({
+  resolve: {
+    // By path and not by package name, so that a mutated copy of the tree tests its own sources.
+    alias: [
+      { find: /^@reclose\/([^/]+)$/, replacement: `${root}packages/$1/src/index.ts` },
+      { find: /^@reclose\/([^/]+)\/(.+)$/, replacement: `${root}packages/$1/src/$2.ts` }
+    ]
+  },
+  server: { watch: { ignored: ["**/.docs-build/**"] } },
+  test: {
+    projects: [
+      project("core", "packages/core/test"),
+      project("examples", "examples/*/test"),
+      project("bench", "bench/test"),
+      project("docs", "scripts")
+    ]
+  }
+})
