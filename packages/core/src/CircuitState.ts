@@ -6,7 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { CircuitOverride, CircuitPhase, Reading } from "./CircuitEvent.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
-import { overrideOf } from "./machine/Circuit.ts"
+import { openingsOf, overrideOf } from "./machine/Circuit.ts"
 
 /**
  * A circuit as it stands.
@@ -62,13 +62,12 @@ export const closedState = (key: string): CircuitState => ({
 export const readState = (entry: CircuitEntry, at: number): CircuitState => {
   const { circuit, failed, ignored, key, rejected, succeeded } = entry
   const { phase } = circuit
-  const forgotten = phase._tag === "Closed" && at >= phase.openingsUntil
   return {
     key,
     phase: phase._tag,
     override: overrideOf(circuit),
     generation: phase.generation,
-    consecutiveOpenings: forgotten ? 0 : phase.openings,
+    consecutiveOpenings: openingsOf(phase, at),
     retryAfter: phase._tag === "Open" ? Duration.millis(Math.ceil(Math.max(0, phase.until - at))) : Duration.zero,
     probes: phase._tag === "HalfOpen" ? phase.probes.length : 0,
     readings: phase._tag === "Closed" ? phase.evidence.readings(at) : [],

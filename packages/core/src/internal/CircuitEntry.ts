@@ -2,7 +2,7 @@
 import type * as Exit from "effect/Exit"
 import * as MutableRef from "effect/MutableRef"
 import * as Ref from "effect/Ref"
-import { type Circuit, overrideOf } from "../machine/Circuit.ts"
+import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
 
 /** Runs when a call ends. */
@@ -24,18 +24,19 @@ export class CircuitEntry {
 
   /** Set by every call and cleared by the table's hand, which takes circuits nobody touched in between for idle. */
   used = true
+  /** In whole seconds: a fraction would take a heap number more for each circuit. */
   idleSince = 0
 
   /** The version of this circuit in the store, as far as is known. */
-  version = 0
+  version: number
 
   private readonly ref: Ref.Ref<Circuit>
 
   constructor(key: string, policy: MachinePolicy, circuit: Circuit, version: number) {
     this.key = key
     this.policy = policy
-    this.ref = Ref.makeUnsafe(circuit)
     this.version = version
+    this.ref = Ref.makeUnsafe(circuit)
   }
 
   get circuit(): Circuit {
@@ -49,19 +50,19 @@ export class CircuitEntry {
   /** Whether nothing is lost with this circuit but what it has measured. */
   isForgettable(at: number): boolean {
     const { isolations, override, phase } = this.circuit
-    return phase._tag === "Closed" && override === "None" && isolations === 0 && at >= phase.openingsUntil
+    return phase._tag === "Closed" && override === "None" && isolations === 0 && openingsOf(phase, at) === 0
   }
 
   /** Whether the circuit was made with a warm-up, over or not. */
   get isWarming(): boolean {
     const { phase } = this.circuit
-    return phase._tag === "Closed" && phase.warmUntil > Number.NEGATIVE_INFINITY
+    return phase._tag === "Closed" && phase.warmUntil !== undefined
   }
 
   /** Whether every call may take the short way. */
   isPlain(at: number): boolean {
     const { phase } = this.circuit
-    return phase._tag === "Closed" && overrideOf(this.circuit) === "None" && !this.policy.needs.inFlight &&
-      at >= phase.warmUntil
+    return phase._tag === "Closed" && overrideOf(this.circuit) === "None" && phase.inFlight === undefined &&
+      !isCold(phase, at)
   }
 }

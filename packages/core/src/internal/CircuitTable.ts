@@ -6,6 +6,8 @@ const sweptPerKey = 2
 /** How far the hand goes to make room. A bound, so that a new key costs the same whatever the table holds. */
 const sweptForRoom = 32
 
+const seconds = (at: number): number => Math.floor(at / 1000)
+
 export interface Limits {
   readonly maxKeys: number
   readonly idleTimeToLive: number
@@ -33,7 +35,7 @@ export class CircuitTable {
   add(entry: CircuitEntry, at: number): boolean {
     this.sweep(at, sweptPerKey)
     if (this.entries.size >= this.limits.maxKeys && !this.makeRoom(at)) return false
-    entry.idleSince = at
+    entry.idleSince = seconds(at)
     this.entries.set(entry.key, entry)
     return true
   }
@@ -41,7 +43,7 @@ export class CircuitTable {
   /** Replaces the circuit of a key, or adds one. */
   set(entry: CircuitEntry, at: number): boolean {
     if (!this.entries.has(entry.key)) return this.add(entry, at)
-    entry.idleSince = at
+    entry.idleSince = seconds(at)
     this.entries.set(entry.key, entry)
     return true
   }
@@ -56,8 +58,8 @@ export class CircuitTable {
       if (passed++ === Math.min(most, this.entries.size)) return
       if (entry.used) {
         entry.used = false
-        entry.idleSince = at
-      } else if (at - entry.idleSince >= this.limits.idleTimeToLive && entry.isForgettable(at)) {
+        entry.idleSince = seconds(at)
+      } else if (seconds(at) - entry.idleSince > this.limits.idleTimeToLive / 1000 && entry.isForgettable(at)) {
         this.forget(entry)
         continue
       }
@@ -77,7 +79,7 @@ export class CircuitTable {
         }
         spare ??= entry
         entry.used = false
-        entry.idleSince = at
+        entry.idleSince = seconds(at)
       }
       this.toBack(entry)
     }

@@ -54,7 +54,8 @@ export const makePersistence = Effect.fnUntraced(function*(
     return Effect.forEach(entries, write, { discard: true })
   })
 
-  yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(writeAll, closeTimeout)))
+  // `exit`, not `ignore`: the latter brings the whole logger into every bundle, and `write` has reported what failed.
+  yield* Effect.addFinalizer(() => Effect.exit(Effect.timeout(writeAll, closeTimeout)))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(
     wake.await,
     Effect.suspend(() => {

@@ -16,11 +16,18 @@ export interface Closed {
   readonly _tag: "Closed"
   readonly generation: number
   readonly evidence: Evidence
-  readonly inFlight: InFlight
-  readonly warmUntil: number
-  /** How many openings in a row came before, and when that count is forgotten. */
+  /** The calls in flight, kept where a rule asks for their age. */
+  readonly inFlight: InFlight | undefined
+  /** When the circuit is warm, for one that warms up. */
+  readonly warmUntil: number | undefined
+  /** The openings in a row that came before, for a circuit that has recovered. */
+  readonly recovery: Recovery | undefined
+}
+
+/** Openings in a row, which the circuit must stay closed until `until` to have forgotten. */
+export interface Recovery {
   readonly openings: number
-  readonly openingsUntil: number
+  readonly until: number
 }
 
 /** Calls are rejected until the time is up. */
@@ -130,29 +137,38 @@ const unmeasured: Permit = { generation: -1, probe: undefined, call: undefined }
 
 const stay = (circuit: Circuit): Step => ({ circuit, decision: done, changes: noChanges })
 
-const closed = (
+/** A closed circuit, with what was measured before where it has any. */
+export const closed = (
   policy: MachinePolicy,
   generation: number,
   now: number,
-  recovered?: { readonly openings: number; readonly openDuration: number }
+  before: { readonly measured?: ReadonlyArray<Measured>; readonly warmUntil?: number; readonly recovery?: Recovery }
 ): Closed => {
-  const inFlight = new InFlight()
+  const inFlight = policy.needs.inFlight ? new InFlight() : undefined
   return {
     _tag: "Closed",
     generation,
-    evidence: makeEvidence(policy.tripRule, inFlight, nothingMeasured, now),
+    evidence: makeEvidence(policy.tripRule, inFlight, before.measured ?? nothingMeasured, now),
     inFlight,
-    warmUntil: Number.NEGATIVE_INFINITY,
-    openings: recovered?.openings ?? 0,
-    openingsUntil: recovered === undefined ? Number.NEGATIVE_INFINITY : now + recovered.openDuration
+    warmUntil: before.warmUntil,
+    recovery: before.recovery
   }
 }
+
+/** How many openings in a row a circuit has behind it, counting the one it may be in. */
+export const openingsOf = (phase: Phase, at: number): number => {
+  if (phase._tag !== "Closed") return phase.openings
+  return phase.recovery !== undefined && at < phase.recovery.until ? phase.recovery.openings : 0
+}
+
+/** Whether a closed circuit still measures nothing. */
+export const isCold = (phase: Closed, at: number): boolean => phase.warmUntil !== undefined && at < phase.warmUntil
 
 /** A new circuit: closed, and warming up if its policy asks for it. */
 export const makeCircuit = (policy: MachinePolicy, time: CircuitTime, now: number): Circuit => {
   const at = time.at(now)
-  const warmUntil = policy.warmUp > 0 ? at + policy.warmUp : Number.NEGATIVE_INFINITY
-  return { phase: { ...closed(policy, 1, at), warmUntil }, override: "None", isolations: 0, time }
+  const phase = closed(policy, 1, at, policy.warmUp > 0 ? { warmUntil: at + policy.warmUp } : {})
+  return { phase, override: "None", isolations: 0, time }
 }
 
 /** One step of the machine. */
@@ -184,7 +200,7 @@ export const overrideOf = (circuit: Circuit): Override => circuit.isolations > 0
 export const admit = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admission> => {
   switch (overrideOf(circuit)) {
     case "ForcedOpen":
-      return rejected(stay(circuit), "Forced", policy.openDuration(1))
+      return rejected(stay(circuit), circuit.time.at(now), "Forced", policy.openDuration(1))
     case "Disabled":
       return admitted(stay(circuit), unmeasured)
     case "MetricsOnly": {
@@ -203,12 +219,11 @@ const judge = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admis
   const { phase } = ticked.circuit
   switch (phase._tag) {
     case "Closed": {
-      const call = policy.needs.inFlight ? phase.inFlight.add(at) : undefined
-      return admitted(ticked, { generation: phase.generation, probe: undefined, call })
+      return admitted(ticked, { generation: phase.generation, probe: undefined, call: phase.inFlight?.add(at) })
     }
     case "Open": {
       if (at < phase.until) {
-        return rejected(ticked, "Tripped", phase.until - at)
+        return rejected(ticked, at, "Tripped", phase.until - at)
       }
       const generation = phase.generation + 1
       const trial: HalfOpen = {
@@ -229,7 +244,7 @@ const judge = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admis
     }
     case "HalfOpen": {
       if (phase.probes.length >= policy.halfOpen.permits) {
-        return rejected(ticked, "Probing", phase.deadline - at)
+        return rejected(ticked, at, "Probing", phase.deadline - at)
       }
       const probe = phase.nextProbe
       const trial: HalfOpen = {
@@ -252,7 +267,12 @@ const admitted = ({ changes, circuit }: Step, permit: Permit): Step<Admission> =
   changes
 })
 
-const rejected = ({ changes, circuit }: Step, reason: Rejection["reason"], retryAfter: number): Step<Admission> => ({
+const rejected = (
+  { changes, circuit }: Step,
+  at: number,
+  reason: Rejection["reason"],
+  retryAfter: number
+): Step<Admission> => ({
   circuit,
   decision: {
     _tag: "Rejected",
@@ -260,7 +280,7 @@ const rejected = ({ changes, circuit }: Step, reason: Rejection["reason"], retry
       phase: reason === "Probing" ? "HalfOpen" : "Open",
       reason,
       retryAfter,
-      openings: circuit.phase.openings
+      openings: openingsOf(circuit.phase, at)
     }
   },
   changes
@@ -285,8 +305,8 @@ export const settle = (
     case "Open":
       return ticked
     case "Closed": {
-      if (permit.call !== undefined) phase.inFlight.remove(permit.call)
-      if (counted === "Ignored" || at < phase.warmUntil) return ticked
+      if (permit.call !== undefined) phase.inFlight?.remove(permit.call)
+      if (counted === "Ignored" || isCold(phase, at)) return ticked
       const readings = phase.evidence.record(counted === "Failure", duration, at)
       if (readings === undefined || circuit.override === "ForcedClosed") return ticked
       return trip(policy, ticked.circuit, phase, readings, at, millis(retryAfter))
@@ -320,11 +340,17 @@ const probeFailed = (
 const probeSucceeded = (policy: MachinePolicy, step: Step, trial: HalfOpen, at: number): Step => {
   const successes = trial.successes + 1
   return successes >= policy.halfOpen.successThreshold
-    ? change(step, closed(policy, trial.generation + 1, at, trial), { _tag: "ProbesSucceeded" })
+    ? change(step, closed(policy, trial.generation + 1, at, { recovery: recoveryOf(trial, at) }), { _tag: "ProbesSucceeded" })
     : { ...step, circuit: { ...step.circuit, phase: { ...trial, successes } } }
 }
 
-/** Opens a closed circuit. The count of openings in a row begins anew if the circuit stayed closed long enough. */
+/** The openings of a trial are forgotten once the circuit has stayed closed for as long as it was last open. */
+const recoveryOf = (trial: HalfOpen, at: number): Recovery => ({
+  openings: trial.openings,
+  until: at + trial.openDuration
+})
+
+/** Opens a closed circuit. */
 export const trip = (
   policy: MachinePolicy,
   circuit: Circuit,
@@ -336,7 +362,7 @@ export const trip = (
   open(
     policy,
     stay(circuit),
-    (at >= phase.openingsUntil ? 0 : phase.openings) + 1,
+    openingsOf(phase, at) + 1,
     { _tag: "Tripped", readings },
     at,
     retryAfter
@@ -363,7 +389,7 @@ const change = (step: Step, phase: Phase, reason: TransitionReason): Step => ({
     to: phase._tag,
     reason,
     generation: phase.generation,
-    openings: phase.openings,
+    openings: phase._tag === "Closed" ? phase.recovery?.openings ?? 0 : phase.openings,
     openDuration: phase._tag === "Open" ? phase.duration : 0,
     override: overrideOf(step.circuit)
   }]
@@ -381,7 +407,7 @@ const advance = (policy: MachinePolicy, circuit: Circuit, at: number): Step => {
       return step
     case "Closed": {
       const forced = circuit.override === "ForcedClosed" || circuit.override === "Disabled"
-      if (forced || at < phase.warmUntil || !policy.needs.inFlight) return step
+      if (forced || phase.inFlight === undefined || isCold(phase, at)) return step
       const readings = phase.evidence.verdict(at)
       return readings === undefined ? step : trip(policy, circuit, phase, readings, at, 0)
     }
@@ -396,12 +422,12 @@ const advance = (policy: MachinePolicy, circuit: Circuit, at: number): Step => {
 const override = (policy: MachinePolicy, circuit: Circuit, override: Override, now: number): Step => {
   const next = stay({ ...circuit, override })
   return override === "ForcedClosed" && circuit.phase._tag !== "Closed"
-    ? change(next, closed(policy, circuit.phase.generation + 1, circuit.time.at(now)), { _tag: "ForcedClosed" })
+    ? change(next, closed(policy, circuit.phase.generation + 1, circuit.time.at(now), {}), { _tag: "ForcedClosed" })
     : next
 }
 
 const reset = (policy: MachinePolicy, circuit: Circuit, now: number): Step => {
-  const phase = closed(policy, circuit.phase.generation + 1, circuit.time.at(now))
+  const phase = closed(policy, circuit.phase.generation + 1, circuit.time.at(now), {})
   const next = stay({ ...circuit, override: "None" })
   return circuit.phase._tag === "Closed"
     ? stay({ ...next.circuit, phase })
@@ -413,6 +439,7 @@ const update = (policy: MachinePolicy, circuit: Circuit, now: number): Step => {
   const { phase } = circuit
   if (phase._tag !== "Closed") return stay(circuit)
   const at = circuit.time.at(now)
-  const evidence = makeEvidence(policy.tripRule, phase.inFlight, phase.evidence.measured(at), at)
-  return stay({ ...circuit, phase: { ...phase, evidence } })
+  const inFlight = policy.needs.inFlight ? phase.inFlight ?? new InFlight() : undefined
+  const evidence = makeEvidence(policy.tripRule, inFlight, phase.evidence.measured(at), at)
+  return stay({ ...circuit, phase: { ...phase, evidence, inFlight } })
 }

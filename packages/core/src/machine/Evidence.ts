@@ -5,7 +5,7 @@
  * grow with its size. It belongs to the circuit that holds it, and a step that returns a new circuit hands it on.
  */
 import { CountWindow } from "./CountWindow.ts"
-import type { InFlight } from "./InFlight.ts"
+import { InFlight } from "./InFlight.ts"
 import type { Rule, Window } from "./Rule.ts"
 import { type Bucket, TimeWindow } from "./TimeWindow.ts"
 
@@ -121,16 +121,11 @@ abstract class RateEvidence<W extends { readonly calls: number; readonly hits: n
   protected readonly rule: Rate
   protected readonly slowerThan: number
   protected readonly window: W
-  // Read on every call, so taken out of the rule once.
-  private readonly threshold: number
-  private readonly minimumCalls: number
 
   constructor(rule: Rate, window: W) {
     this.rule = rule
     this.slowerThan = rule._tag === "SlowCallRate" ? rule.slowerThan : 0
     this.window = window
-    this.threshold = rule.threshold
-    this.minimumCalls = rule.minimumCalls
   }
 
   protected hit(failed: boolean, duration: number): boolean {
@@ -140,7 +135,7 @@ abstract class RateEvidence<W extends { readonly calls: number; readonly hits: n
   protected judge(): ReadonlyArray<Reading> | undefined {
     const { calls, hits } = this.window
     // Divided, not multiplied: 7 of 100 must reach 0.07, and 0.07 * 100 is more than 7.
-    return hits > 0 && calls >= this.minimumCalls && hits / calls >= this.threshold ? this.read() : undefined
+    return hits > 0 && calls >= this.rule.minimumCalls && hits / calls >= this.rule.threshold ? this.read() : undefined
   }
 
   protected read(): ReadonlyArray<Reading> {
@@ -150,8 +145,8 @@ abstract class RateEvidence<W extends { readonly calls: number; readonly hits: n
       rate: calls === 0 ? 0 : hits / calls,
       hits,
       calls,
-      threshold: this.threshold,
-      minimumCalls: this.minimumCalls
+      threshold: this.rule.threshold,
+      minimumCalls: this.rule.minimumCalls
     }]
   }
 }
@@ -283,7 +278,7 @@ class AllEvidence extends CompositeEvidence implements Evidence {
  */
 export const makeEvidence = (
   rule: Rule,
-  inFlight: InFlight,
+  inFlight: InFlight | undefined,
   before: ReadonlyArray<Measured>,
   now: number
 ): Evidence => {
@@ -307,7 +302,7 @@ export const makeEvidence = (
       case "SlowCallRate":
         return rate(rule, rule.window, rule.slowerThan)
       case "InFlightAge":
-        return new InFlightAgeEvidence(rule, inFlight)
+        return new InFlightAgeEvidence(rule, inFlight ?? new InFlight())
       case "Any":
         return new AnyEvidence(rule.rules.map(build))
       case "All":

@@ -2,10 +2,9 @@
  * A circuit as plain data, to be kept, moved and restored elsewhere. Times are remaining milliseconds, never instants,
  * so that they mean the same under another clock.
  */
-import { type Circuit, makeCircuit, type Override } from "./Circuit.ts"
+import { type Circuit, closed, openingsOf, type Override } from "./Circuit.ts"
 import type { CircuitTime } from "./CircuitTime.ts"
-import { makeEvidence, type Measured } from "./Evidence.ts"
-import { InFlight } from "./InFlight.ts"
+import type { Measured } from "./Evidence.ts"
 import type { MachinePolicy } from "./Rule.ts"
 
 export interface CircuitSnapshot {
@@ -29,14 +28,14 @@ export const takeSnapshot = (circuit: Circuit, now: number): CircuitSnapshot => 
   const common = { generation: phase.generation, override: circuit.override }
   switch (phase._tag) {
     case "Closed": {
-      const remaining = Math.max(0, phase.openingsUntil - at)
+      const openings = openingsOf(phase, at)
       return {
         ...common,
         phase: "Closed",
-        consecutiveOpenings: remaining > 0 ? phase.openings : 0,
+        consecutiveOpenings: openings,
         openDuration: 0,
-        remaining,
-        warmUp: Math.max(0, phase.warmUntil - at),
+        remaining: openings > 0 ? (phase.recovery?.until ?? at) - at : 0,
+        warmUp: Math.max(0, (phase.warmUntil ?? at) - at),
         measured: phase.evidence.measured(at)
       }
     }
@@ -73,24 +72,18 @@ export const restoreSnapshot = (
   const at = time.at(now)
   const generation = snapshot.generation + 1
   const openings = snapshot.consecutiveOpenings
-  const fresh = makeCircuit(policy, time, now)
+  const common = { override: snapshot.override, isolations: 0, time }
   if (snapshot.phase === "Open") {
     const until = at + Math.min(snapshot.remaining, policy.maxOpenDuration)
     const duration = Math.min(snapshot.openDuration, policy.maxOpenDuration)
-    return { ...fresh, override: snapshot.override, phase: { _tag: "Open", generation, openings, duration, until } }
+    return { ...common, phase: { _tag: "Open", generation, openings, duration, until } }
   }
-  const inFlight = new InFlight()
   return {
-    ...fresh,
-    override: snapshot.override,
-    phase: {
-      _tag: "Closed",
-      generation,
-      evidence: makeEvidence(policy.tripRule, inFlight, snapshot.measured, at),
-      inFlight,
-      warmUntil: snapshot.warmUp > 0 ? at + snapshot.warmUp : Number.NEGATIVE_INFINITY,
-      openings,
-      openingsUntil: snapshot.remaining > 0 ? at + snapshot.remaining : Number.NEGATIVE_INFINITY
-    }
+    ...common,
+    phase: closed(policy, generation, at, {
+      measured: snapshot.measured,
+      ...(snapshot.warmUp > 0 ? { warmUntil: at + snapshot.warmUp } : {}),
+      ...(snapshot.remaining > 0 ? { recovery: { openings, until: at + snapshot.remaining } } : {})
+    })
   }
 }
