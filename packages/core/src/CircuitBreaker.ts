@@ -84,7 +84,8 @@ export interface Breaker {
    */
   readonly enterUnsafe: <A, E, R, R2 = never>(
     call: Effect.Effect<A, E, R>,
-    options: GuardOptions<A, E, R2>
+    key: string,
+    classify?: GuardOptions<A, E, R2>["classify"]
   ) => Effect.Effect<A, E | CircuitOpen, R | R2>
   /** A circuit as it stands. One that was never used is closed. */
   readonly state: (key: string) => Effect.Effect<CircuitState, PolicyError>
@@ -145,18 +146,20 @@ const make = Effect.fnUntraced(function*(
   })
 
   /** The circuit of a key, read from the store if this is its first use; undefined where there is no room for it. */
-  const acquire = (key: string): Effect.Effect<CircuitEntry | undefined, PolicyError> => {
+  const acquire = (key: string): Effect.Effect<CircuitEntry | undefined> => {
     const entry = engine.table.get(key)
-    if (entry !== undefined) return Effect.succeed(entry)
-    if (!isKey(key)) return Effect.fail(keyError(key))
-    return Effect.map(persistence.read(key), (seen) => engine.add(key, seen.circuit, seen.version))
+    return entry !== undefined
+      ? Effect.succeed(entry)
+      : Effect.map(persistence.read(key), (snapshot) => engine.add(key, snapshot))
   }
 
   const run = (key: string, event: Event): Effect.Effect<void, PolicyError> =>
     Effect.suspend(() =>
-      Effect.map(acquire(key), (entry) => {
-        if (entry !== undefined) engine.run(entry, event)
-      })
+      isKey(key)
+        ? Effect.map(acquire(key), (entry) => {
+          if (entry !== undefined) engine.run(entry, event)
+        })
+        : Effect.fail(keyError(key))
     )
 
   const stateOf = (entry: CircuitEntry): CircuitState => {
@@ -164,14 +167,12 @@ const make = Effect.fnUntraced(function*(
     return readState(entry, engine.at())
   }
 
-  const enterUnsafe: Breaker["enterUnsafe"] = (call, { classify, key }) => {
+  const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
     const entry = engine.table.get(key)
     if (entry !== undefined) return engine.enter(entry, call, classify)
-    return Effect.flatMap(
-      // Only `CircuitOpen` may join the errors of a guarded call. A key that can't be one is a mistake in the program.
-      Effect.orDie(acquire(key)),
-      (entry) => entry === undefined ? call : engine.enter(entry, call, classify)
-    )
+    // Only `CircuitOpen` may join the errors of a guarded call. A key that can't be one is a mistake in the program.
+    if (!isKey(key)) return Effect.die(keyError(key))
+    return Effect.flatMap(acquire(key), (entry) => entry === undefined ? call : engine.enter(entry, call, classify))
   }
 
   const breaker: Breaker = {
@@ -191,7 +192,11 @@ const make = Effect.fnUntraced(function*(
     release: (key) => run(key, { _tag: "Override", override: "None" }),
     reset: (key) => run(key, { _tag: "Reset" }),
     isolate: (key) =>
-      Effect.acquireRelease(run(key, { _tag: "Isolate" }), () => Effect.orDie(run(key, { _tag: "Release" }))),
+      Effect.acquireRelease(run(key, { _tag: "Isolate" }), () =>
+        Effect.sync(() => {
+          const entry = engine.table.get(key)
+          if (entry !== undefined) engine.run(entry, { _tag: "Release" })
+        })),
     update: (policy) => Effect.map(makePolicies(policy), (policies) => engine.update(policies)),
     snapshot: Effect.sync(() => ({
       version: 1,
@@ -286,36 +291,41 @@ export class CircuitBreaker extends Context.Service<CircuitBreaker, Breaker>()("
 }
 
 interface Guard extends Effect.Effect<unknown, unknown, unknown> {
-  readonly breaker: ((context: Context.Context<never>) => Breaker)
+  readonly breaker: (context: Context.Context<never>) => Breaker
   readonly call: Effect.Effect<unknown, unknown, unknown>
-  readonly options: GuardOptions<unknown, unknown, unknown>
+  readonly key: string
+  readonly classify: GuardOptions<unknown, unknown, unknown>["classify"]
 }
 
 const Guard = (() => {
   const Guard = function(
-    this: { -readonly [K in "breaker" | "call" | "options"]: Guard[K] },
+    this: { -readonly [K in "breaker" | "call" | "key" | "classify"]: Guard[K] },
     breaker: Guard["breaker"],
     call: Guard["call"],
-    options: Guard["options"]
+    key: string,
+    classify: Guard["classify"]
   ) {
     this.breaker = breaker
     this.call = call
-    this.options = options
+    this.key = key
+    this.classify = classify
   }
   // One step of the run loop, which every operator would cost again; admission happens in it.
   Guard.prototype = Effectable.Prototype<Guard>({
     label: "withBreaker",
     evaluate(fiber) {
-      return this.breaker(fiber.context).enterUnsafe(this.call, this.options)
+      return this.breaker(fiber.context).enterUnsafe(this.call, this.key, this.classify)
     }
   })
   // A function with this prototype constructs a guard; TypeScript has no type for that.
-  return Guard as unknown as new(...fields: [Guard["breaker"], Guard["call"], Guard["options"]]) => Guard
+  return Guard as unknown as new(...fields: Parameters<typeof Guard>) => Guard
 })()
 
 const makeWithBreaker = <Needs>(breaker: Guard["breaker"]): WithBreaker<Needs> => {
-  const guard = (call: Guard["call"], options: string | Guard["options"]): Guard =>
-    new Guard(breaker, call, typeof options === "string" ? { key: options } : options)
+  const guard = (call: Guard["call"], options: string | GuardOptions<unknown, unknown, unknown>): Guard =>
+    typeof options === "string"
+      ? new Guard(breaker, call, options, undefined)
+      : new Guard(breaker, call, options.key, options.classify)
   // `WithBreaker` gives the types of all four forms; a guard is the call, with one more error and one more requirement.
   return dual((args) => Effect.isEffect(args[0]), guard) as unknown as WithBreaker<Needs>
 }

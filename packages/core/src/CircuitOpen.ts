@@ -81,25 +81,30 @@ export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
   }
 }
 
-type Fields = Pick<CircuitOpen, "key" | "phase" | "reason" | "retryAfter" | "consecutiveOpenings">
-
 /**
  * Builds the error without running `Error`'s constructor, whose stack trace costs ten times the rest of a rejection.
  * The instance stands on the class's own prototype, so it is the same error in every way but that it has no stack.
  *
  * @internal
  */
-export const make: (fields: Fields) => CircuitOpen = (() => {
-  const Bare = function(this: { -readonly [K in keyof Fields | "_tag"]: CircuitOpen[K] }, fields: Fields) {
+export const make = (() => {
+  const Bare = function(
+    this: { -readonly [K in "_tag" | "key" | "phase" | "reason" | "retryAfter" | "consecutiveOpenings"]: CircuitOpen[K] },
+    key: string,
+    phase: CircuitOpen["phase"],
+    reason: RejectionReason,
+    retryAfter: Duration.Duration,
+    consecutiveOpenings: number
+  ) {
     this._tag = "CircuitOpen"
-    this.key = fields.key
-    this.phase = fields.phase
-    this.reason = fields.reason
-    this.retryAfter = fields.retryAfter
-    this.consecutiveOpenings = fields.consecutiveOpenings
+    this.key = key
+    this.phase = phase
+    this.reason = reason
+    this.retryAfter = retryAfter
+    this.consecutiveOpenings = consecutiveOpenings
   }
   Bare.prototype = CircuitOpen.prototype
   // A function with this prototype constructs this class; TypeScript has no type for that.
-  const Constructor = Bare as unknown as new(fields: Fields) => CircuitOpen
-  return (fields) => new Constructor(fields)
+  const Constructor = Bare as unknown as new(...fields: Parameters<typeof Bare>) => CircuitOpen
+  return (...fields: Parameters<typeof Bare>): CircuitOpen => new Constructor(...fields)
 })()

@@ -17,7 +17,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import * as ConfigTree from "./internal/ConfigTree.ts"
-import { validate } from "./internal/PolicyReader.ts"
+import { readPolicy } from "./internal/PolicyReader.ts"
 import type { PolicyError } from "./PolicyError.ts"
 import type { TripRule } from "./TripRule.ts"
 
@@ -156,7 +156,7 @@ export interface Policy extends KeyPolicy {
  */
 export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
   // Every field of it has been checked, so it is what the type says.
-  Effect.as(Effect.fromResult(validate(json)), json as Policy)
+  Effect.as(readPolicy(json), json as Policy)
 
 /**
  * Reads a policy from the current `ConfigProvider`, with the fields of `Policy` below `path`.

@@ -1,12 +1,19 @@
 /** One circuit in a breaker's table: its state, what it counts, and the way a call takes through it. */
 import type * as Exit from "effect/Exit"
 import * as MutableRef from "effect/MutableRef"
-import * as Ref from "effect/Ref"
-import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
+import { type Circuit, isCold, openingsOf, overrideOf, type Rejection } from "../machine/Circuit.ts"
+import type { CircuitOpen } from "../CircuitOpen.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
 
 /** Runs when a call ends. */
 export type OnExit = (exit: Exit.Exit<unknown, unknown>) => undefined
+
+/** A rejection and what it says. */
+export interface LastRejection {
+  readonly rejection: Rejection
+  readonly millis: number
+  readonly exit: Exit.Exit<never, CircuitOpen>
+}
 
 export class CircuitEntry {
   readonly key: string
@@ -21,30 +28,32 @@ export class CircuitEntry {
    * the short way. Undefined whenever a call has to ask the machine.
    */
   onExit: OnExit | undefined = undefined
+  /** Set where the short way needs the time at which the call began, and so a handler for each call. */
+  measuresDuration = false
 
   /** Set by every call and cleared by the table's hand, which takes circuits nobody touched in between for idle. */
   used = true
   /** In whole seconds: a fraction would take a heap number more for each circuit. */
   idleSince = 0
 
-  /** The version of this circuit in the store, as far as is known. */
-  version: number
+  /** The last rejection, which serves every further one that would be equal: those of the same millisecond. */
+  lastRejection: LastRejection | undefined = undefined
 
-  private readonly ref: Ref.Ref<Circuit>
+  // Steps are synchronous, so the ref need not be an effectful one, which would be a second object for each circuit.
+  private readonly ref: MutableRef.MutableRef<Circuit>
 
-  constructor(key: string, policy: MachinePolicy, circuit: Circuit, version: number) {
+  constructor(key: string, policy: MachinePolicy, circuit: Circuit) {
     this.key = key
     this.policy = policy
-    this.version = version
-    this.ref = Ref.makeUnsafe(circuit)
+    this.ref = MutableRef.make(circuit)
   }
 
   get circuit(): Circuit {
-    return Ref.getUnsafe(this.ref)
+    return this.ref.current
   }
 
   set circuit(next: Circuit) {
-    MutableRef.set(this.ref.ref, next)
+    this.ref.current = next
   }
 
   /** Whether nothing is lost with this circuit but what it has measured. */

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type { CircuitEvent } from "../CircuitEvent.ts"
-import type { CircuitStore, CircuitStoreError, Seen } from "../CircuitStore.ts"
-import { takeSnapshot } from "../machine/Snapshot.ts"
+import type { CircuitStore, CircuitStoreError } from "../CircuitStore.ts"
+import { type CircuitSnapshot, takeSnapshot } from "../machine/Snapshot.ts"
 import type { CircuitEntry } from "./CircuitEntry.ts"
 
 /** How long the last write of a closing breaker may take. */
@@ -12,7 +12,7 @@ const closeTimeout = "1 second"
 
 export interface Persistence {
   /** What the store holds of a key. Nothing, if it can't say: then the circuit begins by local judgement. */
-  readonly read: (key: string) => Effect.Effect<Seen>
+  readonly read: (key: string) => Effect.Effect<CircuitSnapshot | undefined>
   /** Notes that a circuit changed. Its latest state is written soon, however often it changes before. */
   readonly changed: (entry: CircuitEntry) => void
 }
@@ -23,6 +23,8 @@ export const makePersistence = Effect.fnUntraced(function*(
   publish: (event: CircuitEvent) => void
 ): Effect.fn.Return<Persistence, never, Scope.Scope> {
   const changed = new Set<CircuitEntry>()
+  // The versions last seen, from the first write on. A missing one costs a refused write, which tells it.
+  const versions = new WeakMap<CircuitEntry, number>()
   const wake = yield* Latch.make()
 
   const failed = (operation: "read" | "replace", key: string) => (cause: CircuitStoreError) =>
@@ -32,7 +34,7 @@ export const makePersistence = Effect.fnUntraced(function*(
     Effect.suspend(() => {
       const circuit = takeSnapshot(entry.circuit, now())
       const replace = (version: number) => store.replace(entry.key, { version, circuit: undefined }, circuit)
-      return replace(entry.version).pipe(
+      return replace(versions.get(entry) ?? 0).pipe(
         Effect.flatMap((replaced) => {
           if (replaced._tag === "Replaced") return Effect.succeed(replaced.version)
           // Whoever is further on is right. What lies behind may be replaced, now that it has been seen.
@@ -42,7 +44,7 @@ export const makePersistence = Effect.fnUntraced(function*(
             : Effect.map(replace(version), (again) => again._tag === "Replaced" ? again.version : again.seen.version)
         }),
         Effect.map((version) => {
-          entry.version = version
+          versions.set(entry, version)
         }),
         Effect.catch(failed("replace", entry.key))
       )
@@ -66,8 +68,10 @@ export const makePersistence = Effect.fnUntraced(function*(
 
   return {
     read: (key) =>
-      Effect.catch(store.read(key), (error) =>
-        Effect.as(failed("read", key)(error), { version: 0, circuit: undefined })),
+      store.read(key).pipe(
+        Effect.map((seen) => seen.circuit),
+        Effect.catch((error) => Effect.as(failed("read", key)(error), undefined))
+      ),
     changed: (entry) => {
       changed.add(entry)
       wake.openUnsafe()

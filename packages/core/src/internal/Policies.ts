@@ -7,7 +7,7 @@ import type { PolicyError } from "../PolicyError.ts"
 import type { Limits } from "./CircuitTable.ts"
 import { matches } from "./KeyPattern.ts"
 import { makeOpenDuration } from "./OpenDuration.ts"
-import { validate, type ValidPolicy } from "./PolicyReader.ts"
+import { readPolicy, type ValidPolicy } from "./PolicyReader.ts"
 
 /** A policy ready for the machine, for each key. */
 export interface Policies extends Limits {
@@ -16,7 +16,7 @@ export interface Policies extends Limits {
 
 export const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyError> =>
   Effect.gen(function*() {
-    const { idleTimeToLive, maxKeys, ...valid } = yield* Effect.fromResult(validate(policy))
+    const { idleTimeToLive, maxKeys, ...valid } = yield* readPolicy(policy)
     const random = yield* Random.Random
     const base = yield* makeMachinePolicy(valid.base, random)
     const patterns = yield* Effect.forEach(valid.patterns, ({ pattern, policy }) =>

@@ -1,5 +1,5 @@
 /** Reads policies: the one place that holds fields, bounds, defaults and cross-checks. */
-import * as Result from "effect/Result"
+import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Rule, Trial } from "../machine/Rule.ts"
 import { PolicyError } from "../PolicyError.ts"
@@ -105,7 +105,7 @@ const defaultRule: Rule = { _tag: "Consecutive", failures: 5 }
 type Input = Readonly<Record<string, unknown>>
 
 /** Reads a policy, or every mistake in it. */
-export const validate = (input: unknown): Result.Result<ValidPolicies, PolicyError> => {
+export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyError> => Effect.suspend(() => {
   const reading: Reader.Reading = { issues: [] }
   const whole = Reader.record(input, "policy", reading)
   Reader.onlyKnown(whole, breakerNames, "", reading)
@@ -114,9 +114,9 @@ export const validate = (input: unknown): Result.Result<ValidPolicies, PolicyErr
   const idleTimeToLive = option(whole, breakerFields, "idleTimeToLive", "", reading)
   const patterns = readPatterns(whole, reading)
   return reading.issues.length > 0 || base === undefined || maxKeys === undefined || idleTimeToLive === undefined
-    ? Result.fail(new PolicyError({ issues: reading.issues }))
-    : Result.succeed({ base, patterns, maxKeys, idleTimeToLive })
-}
+    ? Effect.fail(new PolicyError({ issues: reading.issues }))
+    : Effect.succeed({ base, patterns, maxKeys, idleTimeToLive })
+})
 
 const option = <F extends Record<string, { readonly reader: Reader.Reader<unknown>; readonly default: unknown }>, N extends keyof F & string>(
   input: Input,

@@ -198,33 +198,61 @@ export const overrideOf = (circuit: Circuit): Override => circuit.isolations > 0
 
 /** Lets a call through or rejects it. */
 export const admit = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admission> => {
+  const override = overrideOf(circuit)
+  if (override === "Disabled") return admitted(stay(circuit), unmeasured)
+  const at = circuit.time.at(now)
+  if (override === "ForcedOpen") return rejected(stay(circuit), forced(policy, circuit.phase, at))
+  const ticked = advance(policy, circuit, at)
+  const rejection = blocked(policy, ticked.circuit.phase, at)
+  if (rejection === undefined) return letThrough(policy, ticked, at)
+  return override === "MetricsOnly" ? admitted(ticked, unmeasured) : rejected(ticked, rejection)
+}
+
+/**
+ * Why a circuit rejects calls as it stands, if it does: the part of `admit` that changes nothing. The shell asks it
+ * first, since a rejection has to cost little.
+ */
+export const rejectionOf = (policy: MachinePolicy, circuit: Circuit, at: number): Rejection | undefined => {
   switch (overrideOf(circuit)) {
     case "ForcedOpen":
-      return rejected(stay(circuit), circuit.time.at(now), "Forced", policy.openDuration(1))
-    case "Disabled":
-      return admitted(stay(circuit), unmeasured)
-    case "MetricsOnly": {
-      const judged = judge(policy, circuit, now)
-      return judged.decision._tag === "Rejected" ? admitted(judged, unmeasured) : judged
-    }
-    case "ForcedClosed":
+      return forced(policy, circuit.phase, at)
     case "None":
-      return judge(policy, circuit, now)
+      return blocked(policy, circuit.phase, at)
+    case "ForcedClosed":
+    case "Disabled":
+    case "MetricsOnly":
+      return undefined
   }
 }
 
-const judge = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admission> => {
-  const at = circuit.time.at(now)
-  const ticked = advance(policy, circuit, at)
-  const { phase } = ticked.circuit
+const forced = (policy: MachinePolicy, phase: Phase, at: number): Rejection => ({
+  phase: "Open",
+  reason: "Forced",
+  retryAfter: policy.openDuration(1),
+  openings: openingsOf(phase, at)
+})
+
+const blocked = (policy: MachinePolicy, phase: Phase, at: number): Rejection | undefined => {
   switch (phase._tag) {
-    case "Closed": {
-      return admitted(ticked, { generation: phase.generation, probe: undefined, call: phase.inFlight?.add(at) })
-    }
+    case "Closed":
+      return undefined
+    case "Open":
+      return at < phase.until
+        ? { phase: "Open", reason: "Tripped", retryAfter: phase.until - at, openings: phase.openings }
+        : undefined
+    case "HalfOpen":
+      return phase.probes.length >= policy.halfOpen.permits && at < phase.deadline
+        ? { phase: "HalfOpen", reason: "Probing", retryAfter: phase.deadline - at, openings: phase.openings }
+        : undefined
+  }
+}
+
+const letThrough = (policy: MachinePolicy, step: Step, at: number): Step<Admission> => {
+  const { phase } = step.circuit
+  switch (phase._tag) {
+    case "Closed":
+      return admitted(step, { generation: phase.generation, probe: undefined, call: phase.inFlight?.add(at) })
     case "Open": {
-      if (at < phase.until) {
-        return rejected(ticked, at, "Tripped", phase.until - at)
-      }
       const generation = phase.generation + 1
       const trial: HalfOpen = {
         _tag: "HalfOpen",
@@ -237,15 +265,9 @@ const judge = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admis
         failures: 0,
         deadline: at + policy.halfOpen.maxDuration
       }
-      return admitted(
-        change(ticked, trial, { _tag: "OpenElapsed" }),
-        { generation, probe: 0, call: undefined }
-      )
+      return admitted(change(step, trial, { _tag: "OpenElapsed" }), { generation, probe: 0, call: undefined })
     }
     case "HalfOpen": {
-      if (phase.probes.length >= policy.halfOpen.permits) {
-        return rejected(ticked, at, "Probing", phase.deadline - at)
-      }
       const probe = phase.nextProbe
       const trial: HalfOpen = {
         ...phase,
@@ -254,7 +276,7 @@ const judge = (policy: MachinePolicy, circuit: Circuit, now: number): Step<Admis
         deadline: phase.probes.length === 0 ? at + policy.halfOpen.maxDuration : phase.deadline
       }
       return admitted(
-        { ...ticked, circuit: { ...ticked.circuit, phase: trial } },
+        { ...step, circuit: { ...step.circuit, phase: trial } },
         { generation: phase.generation, probe, call: undefined }
       )
     }
@@ -267,22 +289,9 @@ const admitted = ({ changes, circuit }: Step, permit: Permit): Step<Admission> =
   changes
 })
 
-const rejected = (
-  { changes, circuit }: Step,
-  at: number,
-  reason: Rejection["reason"],
-  retryAfter: number
-): Step<Admission> => ({
+const rejected = ({ changes, circuit }: Step, rejection: Rejection): Step<Admission> => ({
   circuit,
-  decision: {
-    _tag: "Rejected",
-    rejection: {
-      phase: reason === "Probing" ? "HalfOpen" : "Open",
-      reason,
-      retryAfter,
-      openings: openingsOf(circuit.phase, at)
-    }
-  },
+  decision: { _tag: "Rejected", rejection },
   changes
 })
 

@@ -16,7 +16,7 @@ export class CountWindow {
     this.words = new Array<number>((size + 31) >>> 5).fill(0)
   }
 
-  record(hit: boolean): void {
+  add(hit: boolean): void {
     const index = this.cursor >>> 5
     const bit = 1 << (this.cursor & 31)
     const word = this.words[index] ?? 0

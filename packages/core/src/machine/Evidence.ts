@@ -6,7 +6,7 @@
  */
 import { CountWindow } from "./CountWindow.ts"
 import { InFlight } from "./InFlight.ts"
-import type { Rule, Window } from "./Rule.ts"
+import type { Rule } from "./Rule.ts"
 import { type Bucket, TimeWindow } from "./TimeWindow.ts"
 
 /** What one rule measures at a moment, beside what it opens at. Durations are in milliseconds. */
@@ -76,118 +76,110 @@ class ConsecutiveEvidence implements Evidence {
   }
 }
 
-class FailuresEvidence implements Evidence {
-  private readonly threshold: number
-  private readonly window: TimeWindow
+// The evidences below are windows that judge themselves, rather than hold one: an object less for each circuit.
 
-  constructor(threshold: number, window: TimeWindow) {
+class FailuresEvidence extends TimeWindow implements Evidence {
+  private readonly threshold: number
+
+  constructor(threshold: number, span: number) {
+    super(span)
     this.threshold = threshold
-    this.window = window
   }
 
   record(failed: boolean, _duration: number, now: number) {
-    if (failed) this.window.record(true, now)
-    else this.window.advance(now)
-    return this.judge()
+    if (failed) this.add(true, now)
+    return this.verdict(now)
   }
 
   verdict(now: number) {
-    this.window.advance(now)
-    return this.judge()
+    this.advance(now)
+    return this.hits >= this.threshold ? this.readings(now) : undefined
   }
 
-  private judge() {
-    return this.window.hits >= this.threshold ? this.read() : undefined
-  }
-
-  private read(): ReadonlyArray<Reading> {
-    return [{ _tag: "Failures", failures: this.window.hits, threshold: this.threshold, window: this.window.span }]
-  }
-
-  readings(now: number) {
-    this.window.advance(now)
-    return this.read()
+  readings(now: number): ReadonlyArray<Reading> {
+    this.advance(now)
+    return [{ _tag: "Failures", failures: this.hits, threshold: this.threshold, window: this.span }]
   }
 
   measured(now: number): ReadonlyArray<Measured> {
-    return [{ _tag: "Time", rule: "Failures", slowerThan: 0, buckets: this.window.buckets(now) }]
+    return [{ _tag: "Time", rule: "Failures", slowerThan: 0, buckets: this.buckets(now) }]
   }
 }
 
 type Rate = Extract<Rule, { readonly _tag: RateRule }>
 
-/** The share of failed or of slow calls; which of both is the rule's, `slowerThan` is 0 for failures. */
-abstract class RateEvidence<W extends { readonly calls: number; readonly hits: number }> {
-  protected readonly rule: Rate
-  protected readonly slowerThan: number
-  protected readonly window: W
+/** What makes a call a hit: that it failed, or that it was slow. */
+const isHit = (rule: Rate, failed: boolean, duration: number): boolean =>
+  rule._tag === "FailureRate" ? failed : duration >= rule.slowerThan
 
-  constructor(rule: Rate, window: W) {
-    this.rule = rule
-    this.slowerThan = rule._tag === "SlowCallRate" ? rule.slowerThan : 0
-    this.window = window
-  }
+const slowLimit = (rule: Rate): number => rule._tag === "FailureRate" ? 0 : rule.slowerThan
 
-  protected hit(failed: boolean, duration: number): boolean {
-    return this.slowerThan === 0 ? failed : duration >= this.slowerThan
-  }
-
-  protected judge(): ReadonlyArray<Reading> | undefined {
-    const { calls, hits } = this.window
-    // Divided, not multiplied: 7 of 100 must reach 0.07, and 0.07 * 100 is more than 7.
-    return hits > 0 && calls >= this.rule.minimumCalls && hits / calls >= this.rule.threshold ? this.read() : undefined
-  }
-
-  protected read(): ReadonlyArray<Reading> {
-    const { calls, hits } = this.window
-    return [{
-      _tag: this.rule._tag,
-      rate: calls === 0 ? 0 : hits / calls,
-      hits,
-      calls,
-      threshold: this.rule.threshold,
-      minimumCalls: this.rule.minimumCalls
-    }]
-  }
+interface Totals {
+  readonly calls: number
+  readonly hits: number
 }
 
-class CallsRateEvidence extends RateEvidence<CountWindow> implements Evidence {
+const judge = (rule: Rate, window: Totals): ReadonlyArray<Reading> | undefined => {
+  const { calls, hits } = window
+  // Divided, not multiplied: 7 of 100 must reach 0.07, and 0.07 * 100 is more than 7.
+  return hits > 0 && calls >= rule.minimumCalls && hits / calls >= rule.threshold ? read(rule, window) : undefined
+}
+
+const read = ({ _tag, minimumCalls, threshold }: Rate, { calls, hits }: Totals): ReadonlyArray<Reading> => [
+  { _tag, rate: calls === 0 ? 0 : hits / calls, hits, calls, threshold, minimumCalls }
+]
+
+class CallsRateEvidence extends CountWindow implements Evidence {
+  private readonly rule: Rate
+
+  constructor(rule: Rate, size: number) {
+    super(size)
+    this.rule = rule
+  }
+
   record(failed: boolean, duration: number) {
-    this.window.record(this.hit(failed, duration))
-    return this.judge()
+    this.add(isHit(this.rule, failed, duration))
+    return judge(this.rule, this)
   }
 
   verdict() {
-    return this.judge()
+    return judge(this.rule, this)
   }
 
   readings() {
-    return this.read()
+    return read(this.rule, this)
   }
 
   measured(): ReadonlyArray<Measured> {
-    return [{ _tag: "Calls", rule: this.rule._tag, slowerThan: this.slowerThan, outcomes: this.window.outcomes() }]
+    return [{ _tag: "Calls", rule: this.rule._tag, slowerThan: slowLimit(this.rule), outcomes: this.outcomes() }]
   }
 }
 
-class TimeRateEvidence extends RateEvidence<TimeWindow> implements Evidence {
+class TimeRateEvidence extends TimeWindow implements Evidence {
+  private readonly rule: Rate
+
+  constructor(rule: Rate, span: number) {
+    super(span)
+    this.rule = rule
+  }
+
   record(failed: boolean, duration: number, now: number) {
-    this.window.record(this.hit(failed, duration), now)
-    return this.judge()
+    this.add(isHit(this.rule, failed, duration), now)
+    return judge(this.rule, this)
   }
 
   verdict(now: number) {
-    this.window.advance(now)
-    return this.judge()
+    this.advance(now)
+    return judge(this.rule, this)
   }
 
   readings(now: number) {
-    this.window.advance(now)
-    return this.read()
+    this.advance(now)
+    return read(this.rule, this)
   }
 
   measured(now: number): ReadonlyArray<Measured> {
-    return [{ _tag: "Time", rule: this.rule._tag, slowerThan: this.slowerThan, buckets: this.window.buckets(now) }]
+    return [{ _tag: "Time", rule: this.rule._tag, slowerThan: slowLimit(this.rule), buckets: this.buckets(now) }]
   }
 }
 
@@ -296,11 +288,12 @@ export const makeEvidence = (
           take((measured) => measured._tag === "Consecutive")?.failures ?? 0
         )
       case "Failures":
-        return new FailuresEvidence(rule.failures, timeWindow(rule.span, take(fitsTime("Failures", 0)), now))
+        return overTime(new FailuresEvidence(rule.failures, rule.span), take(fitsTime("Failures", 0)))
       case "FailureRate":
-        return rate(rule, rule.window, 0)
       case "SlowCallRate":
-        return rate(rule, rule.window, rule.slowerThan)
+        return rule.window._tag === "Calls"
+          ? overCalls(new CallsRateEvidence(rule, rule.window.size), take(fitsCalls(rule._tag, slowLimit(rule))))
+          : overTime(new TimeRateEvidence(rule, rule.window.span), take(fitsTime(rule._tag, slowLimit(rule))))
       case "InFlightAge":
         return new InFlightAgeEvidence(rule, inFlight ?? new InFlight())
       case "Any":
@@ -309,10 +302,10 @@ export const makeEvidence = (
         return new AllEvidence(rule.rules.map(build))
     }
   }
-  const rate = (rule: Rate, window: Window, slowerThan: number): Evidence =>
-    window._tag === "Calls"
-      ? new CallsRateEvidence(rule, countWindow(window.size, take(fitsCalls(rule._tag, slowerThan))))
-      : new TimeRateEvidence(rule, timeWindow(window.span, take(fitsTime(rule._tag, slowerThan)), now))
+  const overTime = <E extends TimeWindow>(evidence: E, measured: MeasuredTime | undefined): E => {
+    evidence.restore(measured?.buckets ?? [], now)
+    return evidence
+  }
   return build(rule)
 }
 
@@ -325,14 +318,7 @@ const fitsCalls = (rule: RateRule, slowerThan: number) => (measured: Measured): 
 const fitsTime = (rule: MeasuredTime["rule"], slowerThan: number) => (measured: Measured): measured is MeasuredTime =>
   measured._tag === "Time" && measured.rule === rule && measured.slowerThan === slowerThan
 
-const countWindow = (size: number, before: MeasuredCalls | undefined): CountWindow => {
-  const window = new CountWindow(size)
-  for (const outcome of before?.outcomes.slice(-size) ?? "") window.record(outcome === "1")
-  return window
-}
-
-const timeWindow = (span: number, before: MeasuredTime | undefined, now: number): TimeWindow => {
-  const window = new TimeWindow(span)
-  window.restore(before?.buckets ?? [], now)
-  return window
+const overCalls = <E extends CountWindow>(evidence: E, measured: MeasuredCalls | undefined): E => {
+  for (const outcome of measured?.outcomes.slice(-evidence.size) ?? "") evidence.add(outcome === "1")
+  return evidence
 }

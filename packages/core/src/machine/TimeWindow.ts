@@ -41,9 +41,9 @@ export class TimeWindow {
     return this.totalHits
   }
 
-  record(hit: boolean, now: number): void {
+  add(hit: boolean, now: number): void {
     this.advance(now)
-    this.add(this.slot, 1, hit ? 1 : 0)
+    this.shift(this.slot, 1, hit ? 1 : 0)
   }
 
   /** Drops what has left the window by `now`. */
@@ -56,14 +56,14 @@ export class TimeWindow {
     const passed = Math.min(epoch - this.epoch, bucketCount)
     for (let i = 1; i <= passed; i++) {
       const slot = (this.slot + i) % bucketCount
-      this.add(slot, -(this.callsIn[slot] ?? 0), -(this.hitsIn[slot] ?? 0))
+      this.shift(slot, -(this.callsIn[slot] ?? 0), -(this.hitsIn[slot] ?? 0))
     }
     this.slot = (this.slot + passed) % bucketCount
     this.epoch = epoch
     this.epochEnd = (epoch + 1) * this.width
   }
 
-  private add(slot: number, calls: number, hits: number): void {
+  private shift(slot: number, calls: number, hits: number): void {
     this.callsIn[slot] = (this.callsIn[slot] ?? 0) + calls
     this.hitsIn[slot] = (this.hitsIn[slot] ?? 0) + hits
     this.totalCalls += calls
@@ -90,7 +90,7 @@ export class TimeWindow {
     for (const bucket of buckets) {
       const back = this.epoch - Math.floor((now - bucket.age) / this.width)
       if (back < bucketCount) {
-        this.add((this.slot - Math.max(back, 0) + bucketCount) % bucketCount, bucket.calls, bucket.hits)
+        this.shift((this.slot - Math.max(back, 0) + bucketCount) % bucketCount, bucket.calls, bucket.hits)
       }
     }
   }
