@@ -18,5 +18,6 @@ export { CircuitStore, CircuitStoreError, type Replaced, type Seen } from "./Cir
 export * as Outcome from "./Outcome.ts"
 export * as Policy from "./Policy.ts"
 export { PolicyError, type PolicyIssue } from "./PolicyError.ts"
+export * as Preset from "./Preset.ts"
 export * as Snapshot from "./Snapshot.ts"
 export * as TripRule from "./TripRule.ts"

@@ -5,7 +5,8 @@ import { prepare, run } from "./run.ts"
 
 // Effect's own module is the control: it shows that what fails here fails because of ours.
 const modules = [
-  { module: "effect/persistence/CircuitBreaker", folder: "interop-effect" }
+  { module: "effect/persistence/CircuitBreaker", folder: "interop-effect" },
+  { module: "@reclose/core/EffectCircuitBreaker", folder: "interop-reclose" }
 ]
 
 describe.for(modules)("Effect's examples of its circuit breaker, with $module", ({ folder, module }) => {

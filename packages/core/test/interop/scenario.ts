@@ -15,7 +15,7 @@ import {
 import * as EffectBreaker from "effect/persistence/CircuitBreaker"
 import { TestClock } from "effect/testing"
 
-type Options = Parameters<typeof EffectBreaker.make>[0]
+export type Options = Parameters<typeof EffectBreaker.make>[0]
 
 /** What a module of circuit breakers offers. The store is its own affair. */
 export interface BreakerModule<Store> {
@@ -25,10 +25,7 @@ export interface BreakerModule<Store> {
 
 export const policies: Readonly<Record<string, Options>> = {
   "one failure": { tripPolicy: EffectBreaker.consecutive(1), openDuration: "2 seconds" },
-  "two failures, growing": {
-    tripPolicy: EffectBreaker.consecutive(2),
-    openDuration: Schedule.exponential("1 second").pipe(Schedule.upTo({ duration: "5 seconds" }))
-  },
+  "two failures in a row": { tripPolicy: EffectBreaker.consecutive(2), openDuration: "1 second" },
   "half of four": {
     tripPolicy: EffectBreaker.rate({ size: 4, minimumCalls: 2 }),
     openDuration: "1 second",
@@ -37,19 +34,33 @@ export const policies: Readonly<Record<string, Options>> = {
   "any of two": { tripPolicy: EffectBreaker.rate({ threshold: 0, size: 2 }), openDuration: "4 seconds" }
 }
 
+export const growing: Options = {
+  tripPolicy: EffectBreaker.consecutive(1),
+  openDuration: Schedule.exponential("1 second").pipe(Schedule.upTo({ duration: "5 seconds" }))
+}
+
+type How = typeof How.Type
+
 const How = Schema.Literals(["Success", "Failure", "RetryAfter", "Ignored", "Unclassifiable", "Defect", "Interrupt"])
+
+type By = typeof By.Type
 
 const By = Schema.Literals(["default", "classified", "effectful"])
 
-/** One thing that happens to a circuit. A call may end at once, or overlap with others and end later. */
-export const Action = Schema.Union([
-  Schema.Struct({ _tag: Schema.tag("Call"), by: By, how: Schema.Literals(["Failure", "Success"]) }),
-  Schema.Struct({ _tag: Schema.tag("Start"), by: By }),
-  Schema.Struct({ _tag: Schema.tag("End"), call: Schema.Literals([0, 1, 2]), how: How }),
-  Schema.Struct({ _tag: Schema.tag("Wait"), millis: Schema.Literals([1, 499, 1_000, 2_000, 4_000]) })
-])
+const Call = Schema.Struct({ _tag: Schema.tag("Call"), by: By, how: How })
+const Start = Schema.Struct({ _tag: Schema.tag("Start"), by: By })
+const End = Schema.Struct({ _tag: Schema.tag("End"), call: Schema.Literals([0, 1, 2]), how: How })
+const Wait = Schema.Struct({ _tag: Schema.tag("Wait"), millis: Schema.Literals([1, 499, 1_000, 2_000, 4_000]) })
 
-const classify = (exit: Exit.Exit<string, typeof How.Type>): EffectBreaker.Outcome => {
+/** One thing that happens to a circuit. A call may end at once, or overlap with others and end later. */
+export const Action = Schema.Union([Call, Start, End, Wait])
+
+export type Action = typeof Action.Type
+
+/** One thing that happens to a circuit of a program that makes one call at a time. */
+export const SequentialAction = Schema.Union([Call, Wait])
+
+const classify = (exit: Exit.Exit<string, How>): EffectBreaker.Outcome => {
   switch (Option.getOrUndefined(Exit.findErrorOption(exit))) {
     case "Ignored":
       return EffectBreaker.ignored
@@ -65,10 +76,10 @@ const classify = (exit: Exit.Exit<string, typeof How.Type>): EffectBreaker.Outco
 const classifiers = {
   default: undefined,
   classified: classify,
-  effectful: (exit: Exit.Exit<string, typeof How.Type>) => Effect.delay(Effect.sync(() => classify(exit)), "1 millis")
+  effectful: (exit: Exit.Exit<string, How>) => Effect.andThen(Effect.yieldNow, Effect.sync(() => classify(exit)))
 }
 
-const ended = (how: typeof How.Type): Exit.Exit<string, typeof How.Type> => {
+const ended = (how: How): Exit.Exit<string, How> => {
   switch (how) {
     case "Success":
       return Exit.succeed("answer")
@@ -83,36 +94,46 @@ const ended = (how: typeof How.Type): Exit.Exit<string, typeof How.Type> => {
 export const observe = <Store>(
   module: BreakerModule<Store>,
   options: Options,
-  actions: ReadonlyArray<typeof Action.Type>
+  actions: ReadonlyArray<Action>
 ) =>
   Effect.gen(function*() {
     const breaker = yield* Effect.provide(module.make(options), yield* Layer.build(module.layerStoreMemory()))
-    const happened: Array<unknown> = []
+    // Apart, because which of two fibers is the first to go on is nobody's promise.
+    const calls: Array<unknown> = []
+    const transitions: Array<unknown> = []
     const running: Array<{
-      readonly result: Deferred.Deferred<string, typeof How.Type>
+      readonly result: Deferred.Deferred<string, How>
       readonly fiber: Fiber.Fiber<unknown, unknown>
     }> = []
     yield* breaker.transitions.pipe(
-      Stream.runForEach((transition) => Effect.sync(() => happened.push(transition))),
+      Stream.runForEach((transition) => Effect.sync(() => transitions.push(transition))),
       Effect.forkScoped({ startImmediately: true })
     )
-    const start = Effect.fnUntraced(function*(by: typeof By.Type) {
-      const result = yield* Deferred.make<string, typeof How.Type>()
-      const fiber = yield* Effect.sync(() => happened.push("runs")).pipe(
+    const start = Effect.fnUntraced(function*(by: By) {
+      const result = yield* Deferred.make<string, How>()
+      const fiber = yield* Effect.sync(() => calls.push("runs")).pipe(
         Effect.andThen(Deferred.await(result)),
         breaker.execute({ key: "circuit", classify: classifiers[by] }),
-        Effect.onExit((exit) => Effect.sync(() => happened.push({ exit }))),
+        Effect.onExit((exit) => Effect.sync(() => calls.push(exit))),
         Effect.forkScoped({ startImmediately: true })
       )
       running.push({ result, fiber })
     })
-    const end = Effect.fnUntraced(function*(index: number, how: typeof How.Type) {
+    const end = Effect.fnUntraced(function*(index: number, how: How) {
       const [call] = running.splice(index, 1)
       if (call === undefined) return
       if (how === "Interrupt") yield* Fiber.interrupt(call.fiber)
       else yield* Deferred.done(call.result, ended(how))
     })
-    const act = (action: typeof Action.Type) => {
+    // Effect forgets the openings in a row when a call comes, we when their time is up: so here one comes, for nothing.
+    const nudge = Effect.flatMap(breaker.state("circuit"), ({ _tag }) =>
+      _tag === "Closed"
+        ? breaker.execute(Effect.void, {
+          key: "circuit",
+          classify: () => EffectBreaker.ignored
+        })
+        : Effect.void)
+    const act = (action: Action) => {
       switch (action._tag) {
         case "Call":
           return Effect.andThen(start(action.by), end(-1, action.how))
@@ -121,7 +142,7 @@ export const observe = <Store>(
         case "End":
           return end(action.call, action.how)
         case "Wait":
-          return TestClock.adjust(action.millis)
+          return Effect.andThen(TestClock.adjust(action.millis), nudge)
       }
     }
     return yield* Effect.forEach(
@@ -130,7 +151,8 @@ export const observe = <Store>(
         yield* act(action)
         // Enough turns for every fiber that the action woke.
         for (let turn = 0; turn < 10; turn++) yield* Effect.yieldNow
-        return { action, happened: plain(happened.splice(0)), state: plain(yield* breaker.state("circuit")) }
+        const state = yield* breaker.state("circuit")
+        return plain({ action, calls: calls.splice(0), transitions: transitions.splice(0), state })
       })
     )
   }).pipe(Effect.scoped)

@@ -1,0 +1,117 @@
+/** What the end of a call counts as. */
+import { assert, describe, it } from "@effect/vitest"
+import { type Policy, Outcome, TripRule, withBreaker } from "@reclose/core"
+import { Cause, Effect, Exit, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { failing, key, listen, phase, state, succeeding, under } from "../support.ts"
+
+const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
+
+const readyToProbe = Effect.andThen(failing, TestClock.adjust("30 seconds"))
+
+const missing = Effect.fail("NotFound")
+const ignoring = withBreaker<string, string>({
+  key,
+  classify: Outcome.classifier({ ignoreError: (error) => error === "NotFound" })
+})
+const forgiving = withBreaker<string, string>({
+  key,
+  classify: (exit) => Exit.isFailure(exit) ? Outcome.success : Outcome.fromExit(exit)
+})
+
+describe("an expected error", () => {
+  it.effect("22: it surfaces and is no failure of the dependency", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* missing.pipe(ignoring, Effect.flip), "NotFound")
+      assert.strictEqual(yield* phase, "Closed")
+      assert.strictEqual((yield* state).counts.ignored, 1)
+      assert.strictEqual(yield* Effect.fail("Unavailable").pipe(ignoring, Effect.flip), "Unavailable")
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under(first)))
+
+  it.effect("23: as the error of a probe, ignored, it frees the permit and decides nothing", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      assert.strictEqual(yield* missing.pipe(ignoring, Effect.flip), "NotFound")
+      const after = yield* state
+      assert.strictEqual(after.phase, "HalfOpen")
+      assert.strictEqual(after.probes, 0)
+      yield* succeeding
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(under(first)))
+
+  it.effect("23: as the error of a probe, classified as a success, it closes the circuit", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      assert.strictEqual(yield* missing.pipe(forgiving, Effect.flip), "NotFound")
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(under(first)))
+})
+
+describe("a classifier that throws", () => {
+  const broken = withBreaker<string, string>({
+    key,
+    classify: () => {
+      throw new Error("broken classifier")
+    }
+  })
+
+  it.effect("24: its call is ignored and dies, and an event says why", () =>
+    Effect.gen(function*() {
+      const events = yield* listen()
+      const exit = yield* Effect.exit(broken(Effect.succeed("42")))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.strictEqual(yield* phase, "Closed")
+      assert.strictEqual((yield* state).counts.ignored, 1)
+      assert.deepStrictEqual((yield* events).map((event) => event._tag), ["ClassifierFailed"])
+    }).pipe(under(first)))
+
+  it.effect("24: beside its defect, the call's own error is kept in the cause", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(broken(Effect.fail("down")))
+      assert.isTrue(Exit.isFailure(exit))
+      if (!Exit.isFailure(exit)) return
+      const defects = exit.cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)
+      assert.deepStrictEqual(defects.map(String), ["down", "Error: broken classifier"])
+    }).pipe(under(first)))
+
+  it.effect("24: as a probe, it frees its permit", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      yield* Effect.exit(broken(Effect.succeed("42")))
+      const after = yield* state
+      assert.strictEqual(after.phase, "HalfOpen")
+      assert.strictEqual(after.probes, 0)
+      yield* succeeding
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(under(first)))
+})
+
+describe("a call that hangs", () => {
+  it.effect("26: a timeout inside the breaker is counted as a failure", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.never.pipe(
+        Effect.timeout("2 seconds"),
+        withBreaker(key),
+        Effect.exit,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under(first)))
+
+  it.effect("26: a timeout outside the breaker interrupts the call, which is ignored", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.never.pipe(
+        withBreaker(key),
+        Effect.timeout("2 seconds"),
+        Effect.exit,
+        Effect.forkChild({ startImmediately: true })
+      )
+      yield* TestClock.adjust("2 seconds")
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+      assert.strictEqual(yield* phase, "Closed")
+      assert.strictEqual((yield* state).counts.failed, 0)
+    }).pipe(under(first)))
+})

@@ -1,0 +1,164 @@
+/** What the tests of the shell share: breakers under a policy, calls that end as told, and a clock that may step back. */
+import {
+  CircuitBreaker,
+  type CircuitEvent,
+  CircuitOpen,
+  CircuitStore,
+  CircuitStoreError,
+  type GuardOptions,
+  type Policy,
+  type Replaced,
+  type Seen,
+  withBreaker
+} from "@reclose/core"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+
+/** The circuit that a test uses if it needs only one. */
+export const key = "quotes"
+
+/** Runs a test with a breaker of its own under a policy. */
+export const under = (policy?: Policy.Policy) =>
+  Effect.provide(CircuitBreaker.layer(policy).pipe(Layer.provide(CircuitStore.layerMemory)))
+
+/** A call that succeeds. */
+export const succeeding = withBreaker(Effect.succeed("42"), key)
+
+/** A call that fails, with its error as its value: its own, or the breaker's. */
+export const failing = Effect.flip(withBreaker(Effect.fail("down"), key))
+
+/** Calls that fail, one after the other. */
+export const failures = (calls: number) => Effect.replicateEffect(failing, calls)
+
+/** The rejection of a call, for a circuit that has to reject it. */
+export const rejection = Effect.flip(succeeding)
+
+/** A call that takes this long and succeeds. Needs a clock that is moved on. */
+export const taking = (duration: Duration.Input) => withBreaker(Effect.delay(Effect.succeed("42"), duration), key)
+
+/** The circuit as it stands. */
+export const state = Effect.orDie(CircuitBreaker.use((breaker) => breaker.state(key)))
+
+/** The phase that the circuit is in. */
+export const phase = Effect.map(state, (state) => state.phase)
+
+/** Lets every other fiber run until it waits for something. */
+export const settled = Effect.replicateEffect(Effect.yieldNow, 20, { discard: true })
+
+/** A call that is under way, and ends when it is told to. Each way of ending it answers how the guarded call ended. */
+export interface Held {
+  readonly fiber: Fiber.Fiber<string, string | CircuitOpen>
+  readonly succeed: Effect.Effect<Exit.Exit<string, string | CircuitOpen>>
+  readonly fail: Effect.Effect<Exit.Exit<string, string | CircuitOpen>>
+  readonly die: Effect.Effect<Exit.Exit<string, string | CircuitOpen>>
+  readonly interrupt: Effect.Effect<Exit.Exit<string, string | CircuitOpen>>
+}
+
+/** Begins a call that is under way until it is told how to end. */
+export const hold = Effect.fnUntraced(
+  function*(options: GuardOptions<string, string> = { key }): Effect.fn.Return<Held, never, CircuitBreaker> {
+    const gate = yield* Deferred.make<string, string>()
+    const fiber = yield* Effect.forkChild(withBreaker(Deferred.await(gate), options), { startImmediately: true })
+    const end = (exit: Exit.Exit<string, string>) => Effect.andThen(Deferred.done(gate, exit), Fiber.await(fiber))
+    return {
+      fiber,
+      succeed: end(Exit.succeed("42")),
+      fail: end(Exit.fail("down")),
+      die: end(Exit.die("broken")),
+      interrupt: Effect.andThen(Fiber.interrupt(fiber), Fiber.await(fiber))
+    }
+  }
+)
+
+/** Whether a call ended in a rejection. */
+export const isRejected = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  Option.exists(Exit.findErrorOption(exit), (error) => error instanceof CircuitOpen)
+
+/** Listens to all events of the breaker from here on. The effect it answers says what came so far. */
+export const listen = Effect.fnUntraced(function*() {
+  const breaker = yield* CircuitBreaker
+  const seen: Array<CircuitEvent> = []
+  yield* Effect.forkScoped(
+    Stream.runForEach(breaker.events, (event) => Effect.sync(() => seen.push(event))),
+    { startImmediately: true }
+  )
+  return Effect.as(settled, seen)
+})
+
+/** What a circuit went through, as `from → to: reason`. */
+export const transitionsOf = (events: ReadonlyArray<CircuitEvent>): ReadonlyArray<string> =>
+  events.flatMap((event) =>
+    event._tag === "Transition" ? [`${event.from} → ${event.to}: ${event.reason._tag}`] : []
+  )
+
+/** A clock that stands still until it is set, to any time, also to an earlier one. */
+export class SteppedClock implements Clock.Clock {
+  private millis = 1_000_000
+
+  /** Steps the clock, back if `by` is negative. */
+  readonly step = (by: Duration.Input | { readonly back: Duration.Input }) =>
+    Effect.sync(() => {
+      this.millis += typeof by === "object" && "back" in by
+        ? -Duration.toMillis(Duration.fromInputUnsafe(by.back))
+        : Duration.toMillis(Duration.fromInputUnsafe(by))
+    })
+
+  currentTimeMillisUnsafe() {
+    return this.millis
+  }
+
+  currentTimeNanosUnsafe() {
+    return BigInt(this.millis) * 1_000_000n
+  }
+
+  monotonicTimeNanosUnsafe() {
+    return BigInt(this.millis) * 1_000_000n
+  }
+
+  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
+  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
+  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
+
+  sleep() {
+    return Effect.die(new Error("no test waits for this clock"))
+  }
+}
+
+/** Runs a test with a breaker whose clock may step back. */
+export const underStepped = (clock: SteppedClock, policy?: Policy.Policy) => <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  test.pipe(under(policy), Effect.provideService(Clock.Clock, clock))
+
+/** A store that holds what a test puts there, counts what is asked of it, and can be told to fail. */
+export class TestStore {
+  readonly held = new Map<string, Seen>()
+  reads = 0
+  failReads = false
+  failReplaces = false
+
+  readonly layer = Layer.succeed(CircuitStore, {
+    read: (key) =>
+      Effect.suspend(() => {
+        this.reads++
+        return this.failReads ? Effect.fail(storeError(key, "read")) : Effect.succeed(this.look(key))
+      }),
+    replace: (key, seen, circuit) =>
+      Effect.suspend((): Effect.Effect<Replaced, CircuitStoreError> => {
+        if (this.failReplaces) return Effect.fail(storeError(key, "replace"))
+        const current = this.look(key)
+        if (current.version !== seen.version) return Effect.succeed({ _tag: "Conflict", seen: current })
+        const version = current.version + 1
+        this.held.set(key, { version, circuit })
+        return Effect.succeed({ _tag: "Replaced", version })
+      })
+  })
+
+  private look(key: string): Seen {
+    return this.held.get(key) ?? { version: 0, circuit: undefined }
+  }
+}
+
+const storeError = (key: string, operation: "read" | "replace") =>
+  new CircuitStoreError({ key, operation, message: "the store is down" })
+
+/** Runs a test with a breaker of its own over a store. */
+export const over = (store: TestStore, policy?: Policy.Policy) =>
+  Effect.provide(CircuitBreaker.layer(policy).pipe(Layer.provide(store.layer)))
