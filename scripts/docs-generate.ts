@@ -3,9 +3,15 @@
  * `<!-- generated:name -->` and `<!-- /generated:name -->`. With `--check` it only says which are out of date.
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
+import { benchTable } from "./docs/benchTable.ts"
+import { policyTable, ruleTable } from "./docs/policyTable.ts"
 
 /** One function per table, by name: add yours here. It answers with Markdown. */
-const tables: Readonly<Record<string, () => string | Promise<string>>> = {}
+const tables: Readonly<Record<string, () => string | Promise<string>>> = {
+  bench: benchTable,
+  "policy-options": policyTable,
+  "rule-options": ruleTable
+}
 
 const check = process.argv.includes("--check")
 

@@ -66,8 +66,7 @@ const readNode = (
 ): Effect.Effect<unknown, ConfigProvider.SourceError> =>
   Effect.gen(function*() {
     const node = yield* provider.load(path)
-    if (node === undefined) return undefined
-    if (node.value !== undefined) {
+    if (node?.value !== undefined) {
       found.add(nameOf(path))
       return shape._tag === "Leaf" ? scalar(node.value) : structure(node.value)
     }
@@ -75,16 +74,21 @@ const readNode = (
     switch (shape._tag) {
       case "Leaf":
         return undefined
-      case "Fields":
-        return yield* Effect.all(Object.fromEntries(
-          Object.entries(shape.fields).map(([name, of]) => [name, child(name, of)])
-        ))
+      case "Fields": {
+        // Also below what the provider doesn't know: an environment has `HALF_OPEN_PERMITS`, but no `HALF_OPEN`.
+        const entries = yield* Effect.forEach(
+          Object.entries(shape.fields),
+          ([name, of]) => Effect.map(child(name, of), (value) => [name, value] as const)
+        )
+        const set = entries.filter(([, value]) => value !== undefined)
+        return set.length === 0 ? undefined : Object.fromEntries(set)
+      }
       case "List":
-        return node._tag === "Array"
+        return node?._tag === "Array"
           ? yield* Effect.forEach(Array.from({ length: node.length }, (_, i) => i), (i) => child(i, shape.of()))
           : undefined
       case "Map":
-        return node._tag === "Record"
+        return node?._tag === "Record"
           ? yield* Effect.all(Object.fromEntries([...node.keys].map((key) => [key, child(key, shape.of)])))
           : undefined
     }
