@@ -200,10 +200,10 @@ const make = Effect.fnUntraced(function*(
     update: (policy) => Effect.map(makePolicies(policy), (policies) => engine.update(policies)),
     snapshot: Effect.sync(() => ({
       version: 1,
-      circuits: Array.from(engine.table.values(), (entry) => ({
-        key: entry.key,
-        ...takeSnapshot(entry.circuit, engine.now())
-      }))
+      circuits: Array.from(engine.table.values(), (entry) => {
+        engine.run(entry, { _tag: "Tick" })
+        return { key: entry.key, ...takeSnapshot(entry.circuit, engine.now()) }
+      })
     })),
     restore: ({ circuits }) =>
       Effect.suspend(() => {

@@ -69,6 +69,11 @@ export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
   readonly retryAfter: Duration.Duration
   readonly consecutiveOpenings: number
 }> {
+  /** What tells an error apart for tools that don't ask `instanceof`: rejections are built without `Error`'s slot. */
+  get [Symbol.toStringTag](): string {
+    return "Error"
+  }
+
   override get message(): string {
     const why = this.reason === "Forced"
       ? "was forced open by an operator"

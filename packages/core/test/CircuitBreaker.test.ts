@@ -1,6 +1,16 @@
 /** Guarding a call in each of its forms, and looking at circuits. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitOpen, CircuitStore, Outcome, type Policy, PolicyError, TripRule, withBreaker } from "@reclose/core"
+import {
+  CircuitBreaker,
+  CircuitOpen,
+  type CircuitState,
+  CircuitStore,
+  Outcome,
+  type Policy,
+  PolicyError,
+  TripRule,
+  withBreaker
+} from "@reclose/core"
 import { Cause, Context, Duration, Effect, Exit, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { failing, failures, hold, key, listen, phase, rejection, state, succeeding, under } from "./support.ts"
@@ -38,14 +48,19 @@ describe("withBreaker", () => {
   })
 
   it.effect("asks a classifier that is an effect, with the service that it needs", () => {
-    class Severity extends Context.Service<Severity, { readonly of: (error: string) => Outcome.Outcome }>()("test/Severity") {}
+    class Severity
+      extends Context.Service<Severity, { readonly of: (error: string) => Outcome.Outcome }>()("test/Severity")
+    {}
     const guarded = (error: string) =>
       Effect.fail(error).pipe(
         withBreaker({
           key,
           classify: (exit) =>
             Effect.map(Severity, (severity) =>
-              Option.match(Exit.findErrorOption(exit), { onNone: () => Outcome.success, onSome: severity.of }))
+              Option.match(Exit.findErrorOption(exit), {
+                onNone: () => Outcome.success,
+                onSome: severity.of
+              }))
         }),
         Effect.flip
       )
@@ -98,7 +113,10 @@ describe("withBreaker", () => {
       if (!Exit.isFailure(exit)) return
       const [defect] = exit.cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)
       assert.instanceOf(defect, PolicyError)
-      assert.deepStrictEqual(defect.issues.map(({ field, value }) => ({ field, value })), [{ field: "key", value: unsafe }])
+      assert.deepStrictEqual(defect.issues.map(({ field, value }) => ({ field, value })), [{
+        field: "key",
+        value: unsafe
+      }])
       assert.strictEqual(calls, 0)
     }).pipe(under(first)))
 
@@ -162,7 +180,13 @@ describe("the state of a circuit", () => {
   it.effect("says all there is to say of each phase", () =>
     Effect.gen(function*() {
       yield* succeeding
-      const common = { key, override: "None", retryAfter: Duration.zero, probes: 0, readings: [] }
+      const common: Omit<CircuitState, "phase" | "generation" | "consecutiveOpenings" | "counts"> = {
+        key,
+        override: "None",
+        retryAfter: Duration.zero,
+        probes: 0,
+        readings: []
+      }
       const counts = { succeeded: 1, failed: 0, ignored: 0, rejected: 0 }
       assert.deepStrictEqual(yield* state, {
         ...common,

@@ -3,7 +3,19 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, type CircuitOpen, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Effect, Exit, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, failures, hold, isRejected, key, listen, phase, state, succeeding, transitionsOf, under } from "./support.ts"
+import {
+  failing,
+  failures,
+  hold,
+  isRejected,
+  key,
+  listen,
+  phase,
+  state,
+  succeeding,
+  transitionsOf,
+  under
+} from "./support.ts"
 
 const fibers = 10_000
 
@@ -25,14 +37,15 @@ const countingAll: Policy.Policy = {
 }
 
 /** The ways to guard a call of the closed circuit. */
-const guards: Record<string, (call: Effect.Effect<string, string>) => Effect.Effect<string, unknown, CircuitBreaker>> = {
-  "by key": withBreaker(key),
-  "with a classifier": withBreaker({ key, classify: Outcome.fromExit }),
-  "with an effectful classifier": withBreaker({
-    key,
-    classify: (exit) => Effect.as(Effect.yieldNow, Outcome.fromExit(exit))
-  })
-}
+const guards: Record<string, (call: Effect.Effect<string, string>) => Effect.Effect<string, unknown, CircuitBreaker>> =
+  {
+    "by key": withBreaker(key),
+    "with a classifier": withBreaker<string, string>({ key, classify: Outcome.fromExit }),
+    "with an effectful classifier": withBreaker<string, string>({
+      key,
+      classify: (exit) => Effect.as(Effect.yieldNow, Outcome.fromExit(exit))
+    })
+  }
 
 const failed = Math.ceil(fibers / 3)
 
@@ -128,9 +141,10 @@ describe("a half-open circuit", () => {
       yield* readyToProbe
       const { call, seen } = dependency()
       const exits = yield* everywhere((index) =>
-        Effect.andThen(turns, withBreaker(call(index % 20 === 0 ? Effect.fail("down") : Effect.succeed("42")), key)).pipe(
-          Effect.exit
-        )
+        Effect.andThen(turns, withBreaker(call(index % 20 === 0 ? Effect.fail("down") : Effect.succeed("42")), key))
+          .pipe(
+            Effect.exit
+          )
       )
       assert.strictEqual(seen.most, permits)
       assert.isAbove(seen.calls, permits)
@@ -150,7 +164,9 @@ describe("a half-open circuit", () => {
       yield* everywhere(() =>
         Effect.gen(function*() {
           yield* turns
-          const fiber = yield* Effect.forkChild(withBreaker(call(Effect.succeed("42")), key), { startImmediately: true })
+          const fiber = yield* Effect.forkChild(withBreaker(call(Effect.succeed("42")), key), {
+            startImmediately: true
+          })
           yield* turns
           yield* Fiber.interrupt(fiber)
         })

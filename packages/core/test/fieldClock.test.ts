@@ -22,7 +22,10 @@ const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: 
 const remaining = Effect.map(rejection, (open) => Duration.toMillis(open.retryAfter))
 
 /** How many calls the window of the circuit's rate holds. */
-const windowed = Effect.map(state, ({ readings: [reading] }) => reading !== undefined && "calls" in reading && reading.calls)
+const windowed = Effect.map(
+  state,
+  ({ readings: [reading] }) => reading !== undefined && "calls" in reading && reading.calls
+)
 
 describe("a clock that steps back", () => {
   it.effect("erases and freezes no window: at a steady rate it holds as many calls as before", () => {

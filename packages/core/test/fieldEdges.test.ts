@@ -102,16 +102,19 @@ describe("a late result", () => {
       }).pipe(under(first))
   )
 
-  it.effect.each(["succeed", "fail"] as const)("of a call that ends with %s is no evidence after a recovery", (end) =>
-    Effect.gen(function*() {
-      const call = yield* hold()
-      yield* failures(2)
-      yield* TestClock.adjust("30 seconds")
-      yield* succeeding
-      yield* failing
-      yield* call[end]
-      assert.deepStrictEqual((yield* state).readings, [{ _tag: "Consecutive", failures: 1, threshold: 2 }])
-    }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) })))
+  it.effect.each(["succeed", "fail"] as const)(
+    "of a call that ends with %s is no evidence after a recovery",
+    (end) =>
+      Effect.gen(function*() {
+        const call = yield* hold()
+        yield* failures(2)
+        yield* TestClock.adjust("30 seconds")
+        yield* succeeding
+        yield* failing
+        yield* call[end]
+        assert.deepStrictEqual((yield* state).readings, [{ _tag: "Consecutive", failures: 1, threshold: 2 }])
+      }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) }))
+  )
 
   it.effect("of a probe of the trial before decides nothing in this one", () =>
     Effect.gen(function*() {

@@ -86,9 +86,7 @@ export const listen = Effect.fnUntraced(function*() {
 
 /** What a circuit went through, as `from → to: reason`. */
 export const transitionsOf = (events: ReadonlyArray<CircuitEvent>): ReadonlyArray<string> =>
-  events.flatMap((event) =>
-    event._tag === "Transition" ? [`${event.from} → ${event.to}: ${event.reason._tag}`] : []
-  )
+  events.flatMap((event) => event._tag === "Transition" ? [`${event.from} → ${event.to}: ${event.reason._tag}`] : [])
 
 /** A clock that stands still until it is set, to any time, also to an earlier one. */
 export class SteppedClock implements Clock.Clock {

@@ -243,9 +243,12 @@ export class Engine {
     return undefined
   }
 
-  /** Puts a circuit in the place of the one that a key has. */
+  /** Puts a circuit in the place of the one that a key has. Whoever isolated the key keeps it isolated. */
   replace(key: string, snapshot: CircuitSnapshot): void {
+    const isolations = this.table.get(key)?.circuit.isolations ?? 0
     const entry = this.makeEntry(key, snapshot)
+    entry.circuit = { ...entry.circuit, isolations }
+    this.refresh(entry)
     if (this.table.set(entry, this.at())) this.onChange(entry)
     else this.events.publish({ _tag: "KeyRefused", key })
   }
@@ -287,7 +290,8 @@ export class Engine {
       entry.circuit = stepped.circuit
       this.refresh(entry)
     }
-    if (stepped.changes.length === 0) return
+    // A circuit that was forgotten or replaced may still get results, but it is nobody's circuit any more.
+    if (stepped.changes.length === 0 || this.table.get(entry.key) !== entry) return
     for (const change of stepped.changes) {
       const transition = toTransition(entry.key, change)
       this.transitions.publish(transition)

@@ -1,6 +1,7 @@
 /** Reads circuits from a store on their first use and writes them back after they changed, beside the calls. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitStore, CircuitStoreError } from "../CircuitStore.ts"
@@ -25,13 +26,16 @@ export const makePersistence = Effect.fnUntraced(function*(
   const changed = new Set<CircuitEntry>()
   // The versions last seen, from the first write on. A missing one costs a refused write, which tells it.
   const versions = new WeakMap<CircuitEntry, number>()
-  const wake = yield* Latch.make()
+  const wake = yield* Queue.sliding<void>(1)
 
-  const failed = (operation: "read" | "replace", key: string) => (cause: CircuitStoreError) =>
-    Effect.sync(() => publish({ _tag: "StoreFailed", key, operation, cause }))
+  // Defects, too: a store that dies is as little of a call's business as one that fails.
+  const failed = (operation: "read" | "replace", key: string) => (cause: Cause.Cause<CircuitStoreError>) =>
+    Effect.sync(() => publish({ _tag: "StoreFailed", key, operation, cause: Cause.squash(cause) }))
 
   const write = (entry: CircuitEntry): Effect.Effect<void> =>
     Effect.suspend(() => {
+      // Before the snapshot, so that a change during the write is another one to be written.
+      changed.delete(entry)
       const circuit = takeSnapshot(entry.circuit, now())
       const replace = (version: number) => store.replace(entry.key, { version, circuit: undefined }, circuit)
       return replace(versions.get(entry) ?? 0).pipe(
@@ -46,35 +50,27 @@ export const makePersistence = Effect.fnUntraced(function*(
         Effect.map((version) => {
           versions.set(entry, version)
         }),
-        Effect.catch(failed("replace", entry.key))
+        Effect.catchCause(failed("replace", entry.key)),
+        // The breaker closes, and its last write makes up for this one.
+        Effect.onInterrupt(() => Effect.sync(() => changed.add(entry)))
       )
     })
 
-  const writeAll = Effect.suspend(() => {
-    const entries = [...changed]
-    changed.clear()
-    return Effect.forEach(entries, write, { discard: true })
-  })
+  const writeAll = Effect.suspend(() => Effect.forEach([...changed], write, { discard: true }))
 
   // `exit`, not `ignore`: the latter brings the whole logger into every bundle, and `write` has reported what failed.
   yield* Effect.addFinalizer(() => Effect.exit(Effect.timeout(writeAll, closeTimeout)))
-  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
-    wake.await,
-    Effect.suspend(() => {
-      wake.closeUnsafe()
-      return writeAll
-    })
-  )))
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(wake), writeAll)))
 
   return {
     read: (key) =>
       store.read(key).pipe(
         Effect.map((seen) => seen.circuit),
-        Effect.catch((error) => Effect.as(failed("read", key)(error), undefined))
+        Effect.catchCause((cause) => Effect.as(failed("read", key)(cause), undefined))
       ),
     changed: (entry) => {
       changed.add(entry)
-      wake.openUnsafe()
+      Queue.offerUnsafe(wake, undefined)
     }
   }
 })

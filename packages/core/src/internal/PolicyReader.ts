@@ -45,7 +45,7 @@ interface Field {
 
 const field = <A>(reader: Reader.Reader<A>, otherwise: string | number) => ({ reader, default: otherwise })
 
-const initial = Reader.duration("1 milli", "1 day")
+const initial = Reader.duration("1 millis", "1 day")
 const factor = Reader.atLeast(1)
 const probes = Reader.integer(1, 1000)
 
@@ -78,9 +78,9 @@ const tripRule: Reader.Reader<Rule> = { allowed: "a TripRule", read: readRule }
 export const keyFields = {
   tripRule: field(tripRule, "consecutive(5)"),
   openDuration: field(openDuration, "30 seconds"),
-  maxOpenDuration: field(Reader.duration("1 milli", "7 days"), "1 hour"),
+  maxOpenDuration: field(Reader.duration("1 millis", "7 days"), "1 hour"),
   jitter: field(Reader.share({ zero: true }), 0),
-  warmUp: field(Reader.duration(0, "1 day"), 0)
+  warmUp: field(Reader.duration("0 millis", "1 day"), 0)
 } satisfies Record<string, Field>
 
 /** The fields of `halfOpen`. */
@@ -88,7 +88,7 @@ export const halfOpenFields = {
   permits: field(probes, 1),
   successThreshold: field(probes, 1),
   failureThreshold: field(probes, 1),
-  maxDuration: field(Reader.duration("1 milli", "1 day"), "30 seconds")
+  maxDuration: field(Reader.duration("1 millis", "1 day"), "30 seconds")
 } satisfies Record<string, Field>
 
 /** The fields of a breaker as a whole. */

@@ -5,7 +5,7 @@ import * as Reader from "./Reader.ts"
 const count = Reader.integer(1, 1_000_000)
 const threshold = Reader.share({ zero: false })
 const span = Reader.duration("10 millis", "1 day")
-const age = Reader.duration("1 milli", "1 day")
+const age = Reader.duration("1 millis", "1 day")
 const inFlightCalls = Reader.integer(1, 1000)
 
 const window: Reader.Reader<Window> = {

@@ -3,7 +3,20 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Duration, Effect, Schedule } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, hold, key, listen, over, phase, rejection, settled, state, succeeding, TestStore, under } from "../support.ts"
+import {
+  failing,
+  hold,
+  key,
+  listen,
+  over,
+  phase,
+  rejection,
+  settled,
+  state,
+  succeeding,
+  TestStore,
+  under
+} from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
@@ -61,11 +74,13 @@ describe("the length of an opening", () => {
       Effect.flip
     )
 
-  it.effect.each([
-    ["10 seconds", 30, "the policy is longer"],
-    ["45 seconds", 45, "the wish is longer"],
-    ["1 hour", 60, "the cap is shorter than the wish"]
-  ] as const)("32: a wish of %s opens the circuit for %d seconds, for %s", ([retryAfter, seconds]) =>
+  it.effect.each(
+    [
+      ["10 seconds", 30, "the policy is longer"],
+      ["45 seconds", 45, "the wish is longer"],
+      ["1 hour", 60, "the cap is shorter than the wish"]
+    ] as const
+  )("32: a wish of %s opens the circuit for %d seconds, for %s", ([retryAfter, seconds]) =>
     Effect.gen(function*() {
       yield* hinted(retryAfter)
       assert.strictEqual(yield* remaining, seconds)

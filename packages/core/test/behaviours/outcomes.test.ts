@@ -1,6 +1,6 @@
 /** What the end of a call counts as. */
 import { assert, describe, it } from "@effect/vitest"
-import { type Policy, Outcome, TripRule, withBreaker } from "@reclose/core"
+import { Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { failing, key, listen, phase, state, succeeding, under } from "../support.ts"

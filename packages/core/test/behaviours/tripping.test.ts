@@ -72,8 +72,10 @@ describe("a window of time", () => {
 describe("slow calls", () => {
   it.effect("20: slow successes at their rate open the circuit, and their values are returned", () =>
     Effect.gen(function*() {
-      const calls = yield* Effect.forEach([1, 1, 2, 2], (seconds) =>
-        Effect.forkChild(taking(`${seconds} seconds`), { startImmediately: true }))
+      const calls = yield* Effect.forEach(
+        [1, 1, 2, 2],
+        (seconds) => Effect.forkChild(taking(`${seconds} seconds`), { startImmediately: true })
+      )
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* phase, "Closed")
       yield* TestClock.adjust("1 second")

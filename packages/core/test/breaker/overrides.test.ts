@@ -1,9 +1,21 @@
 /** What an operator can do to a circuit. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, type CircuitOverride, type Policy, TripRule } from "@reclose/core"
+import { CircuitBreaker, type CircuitEvent, type CircuitOverride, type Policy, TripRule } from "@reclose/core"
 import { Duration, Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, failures, hold, isRejected, key, listen, phase, rejection, state, succeeding, under } from "../support.ts"
+import {
+  failing,
+  failures,
+  hold,
+  isRejected,
+  key,
+  listen,
+  phase,
+  rejection,
+  state,
+  succeeding,
+  under
+} from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
@@ -162,22 +174,25 @@ describe("metricsOnly", () => {
 })
 
 describe("release", () => {
-  it.effect.each(["forceOpen", "forceClosed", "disable", "metricsOnly"] as const)("ends %s", (name) =>
-    Effect.gen(function*() {
-      yield* act(name)
-      assert.notStrictEqual((yield* state).override, "None")
-      yield* act("release")
-      assert.strictEqual((yield* state).override, "None")
-      assert.strictEqual(yield* failing, "down")
-      assert.strictEqual((yield* rejection).reason, "Tripped")
-    }).pipe(under(first)))
+  it.effect.each(["forceOpen", "forceClosed", "disable", "metricsOnly"] as const)(
+    "ends %s",
+    (name) =>
+      Effect.gen(function*() {
+        yield* act(name)
+        assert.notStrictEqual((yield* state).override, "None")
+        yield* act("release")
+        assert.strictEqual((yield* state).override, "None")
+        assert.strictEqual(yield* failing, "down")
+        assert.strictEqual((yield* rejection).reason, "Tripped")
+      }).pipe(under(first))
+  )
 
   it.effect("is announced, like every act", () =>
     Effect.gen(function*() {
       const events = yield* listen()
       for (const name of ["forceOpen", "disable", "release", "metricsOnly", "reset"] as const) yield* act(name)
       const overrides: Array<CircuitOverride> = ["ForcedOpen", "Disabled", "None", "MetricsOnly", "None"]
-      const expected = overrides.map((override) => ({ _tag: "Overridden", key, override }))
+      const expected = overrides.map((override): CircuitEvent => ({ _tag: "Overridden", key, override }))
       assert.deepStrictEqual(yield* events, expected)
     }).pipe(under(first)))
 })
@@ -230,16 +245,19 @@ describe("isolate", () => {
       assert.strictEqual(yield* succeeding, "42")
     }).pipe(under(first)))
 
-  it.effect.each(["forceClosed", "disable", "metricsOnly", "release"] as const)("rules over %s", (name) =>
-    Effect.gen(function*() {
-      yield* Effect.scoped(Effect.gen(function*() {
-        yield* isolate
-        yield* act(name)
-        assert.strictEqual((yield* rejection).reason, "Forced")
-        assert.strictEqual((yield* state).override, "ForcedOpen")
-      }))
-      assert.strictEqual(yield* succeeding, "42")
-    }).pipe(under(first)))
+  it.effect.each(["forceClosed", "disable", "metricsOnly", "release"] as const)(
+    "rules over %s",
+    (name) =>
+      Effect.gen(function*() {
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* isolate
+          yield* act(name)
+          assert.strictEqual((yield* rejection).reason, "Forced")
+          assert.strictEqual((yield* state).override, "ForcedOpen")
+        }))
+        assert.strictEqual(yield* succeeding, "42")
+      }).pipe(under(first))
+  )
 
   it.effect("is let go of by a holder that is interrupted", () =>
     Effect.gen(function*() {

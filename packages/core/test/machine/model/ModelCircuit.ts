@@ -6,7 +6,8 @@ import { Duration } from "effect"
 import type { Decision, Event, Override, PhaseChange, TransitionReason } from "../../../src/machine/Circuit.ts"
 import type { Reading } from "../../../src/machine/Evidence.ts"
 import type { MachinePolicy } from "../../../src/machine/Rule.ts"
-import { isSlow, ModelEvidence } from "./ModelEvidence.ts"
+import type { Departures } from "./departures.ts"
+import { hasInFlightAge, isSlow, ModelEvidence } from "./ModelEvidence.ts"
 
 /** A call that was let through, with what the model knows of it. */
 export interface ModelCall {
@@ -62,8 +63,11 @@ export class ModelCircuit {
   /** What happened since it was last taken. */
   changes: Array<Omit<PhaseChange, "override">> = []
 
-  constructor(policy: MachinePolicy, at: number) {
+  private readonly departures: Departures
+
+  constructor(policy: MachinePolicy, at: number, departures: Departures) {
     this.policy = policy
+    this.departures = departures
     this.warmAt = at + policy.warmUp
     this.phase = this.closed(0, 0)
   }
@@ -78,8 +82,9 @@ export class ModelCircuit {
   }
 
   admit(at: number): ModelDecision {
-    this.expire(at)
     const override = this.inForce
+    const forced = override === "Disabled" || override === "ForcedOpen"
+    if (!(forced && this.departures.forcedCallsAreBlind)) this.expire(at)
     if (override === "Disabled") return this.letThrough(at, { unmeasured: true })
     if (override === "ForcedOpen") {
       const openings = this.openings(at)
@@ -93,7 +98,7 @@ export class ModelCircuit {
       if (phase.out.length === 0) phase.deadline = at + this.policy.halfOpen.maxDuration
       return this.letThrough(at, { probe: true })
     }
-    if (override === "MetricsOnly" || override === "ForcedClosed") return this.letThrough(at, { unmeasured: true })
+    if (override === "MetricsOnly") return this.letThrough(at, { unmeasured: true })
     const { openings } = phase
     return phase._tag === "Open"
       ? rejected({ phase: "Open", reason: "Tripped", retryAfter: phase.until - at, openings })
@@ -102,6 +107,7 @@ export class ModelCircuit {
 
   settle(call: ModelCall, outcome: Outcome, duration: number, at: number): void {
     this.expire(at)
+    if (this.departures.endingCallsAreInFlight) this.judgeBeforeCall(at)
     const late = call.settled || call.unmeasured || call.generation !== this.generation
     call.settled = true
     if (late) return
@@ -116,11 +122,14 @@ export class ModelCircuit {
       phase.evidence.record({ at, failed, duration })
       this.judge(at, phase.evidence.verdict(at), retryAfter)
     } else if (phase._tag === "HalfOpen") {
-      if (failed || isSlow(this.policy.tripRule, duration)) phase.failures += 1
-      else phase.successes += 1
       const { failureThreshold, successThreshold } = this.policy.halfOpen
-      if (phase.failures >= failureThreshold) this.open(at, phase.openings + 1, { _tag: "ProbeFailed" }, retryAfter)
-      else if (phase.successes >= successThreshold) this.close(at, { _tag: "ProbesSucceeded" })
+      if (failed || isSlow(this.policy.tripRule, duration)) {
+        phase.failures += 1
+        if (phase.failures >= failureThreshold) this.open(at, phase.openings + 1, { _tag: "ProbeFailed" }, retryAfter)
+      } else {
+        phase.successes += 1
+        if (phase.successes >= successThreshold) this.recover(at)
+      }
     }
   }
 
@@ -130,32 +139,33 @@ export class ModelCircuit {
     this.judgeBeforeCall(at)
   }
 
+  /** "`forceClosed` … closed at once if it wasn't." What came before is forgiven. */
   setOverride(override: Override, at: number): void {
-    this.expire(at)
     this.override = override
-    this.obey(at)
+    if (override === "ForcedClosed" && this.phase._tag !== "Closed") {
+      this.enter(this.closed(0, 0), { _tag: "ForcedClosed" }, at)
+    }
   }
 
-  isolate(at: number): void {
-    this.expire(at)
+  isolate(): void {
     this.isolations += 1
   }
 
-  endIsolation(at: number): void {
-    this.expire(at)
+  endIsolation(): void {
     this.isolations = Math.max(0, this.isolations - 1)
-    this.obey(at)
   }
 
+  /** "Closed, nothing measured, no openings behind it, in a new generation": a change only if it wasn't closed. */
   reset(at: number): void {
-    this.expire(at)
     this.override = "None"
-    this.enter(this.closed(0, 0), { _tag: "Reset" }, at)
+    if (this.departures.resetEndsWarmUp) this.warmAt = at
+    if (this.phase._tag !== "Closed") return this.enter(this.closed(0, 0), { _tag: "Reset" }, at)
+    this.phase = this.closed(0, 0)
+    this.generation += 1
   }
 
   update(policy: MachinePolicy, at: number): void {
     this.policy = policy
-    this.expire(at)
     if (this.phase._tag === "Closed") this.phase.evidence = this.phase.evidence.under(policy.tripRule, at)
   }
 
@@ -173,8 +183,19 @@ export class ModelCircuit {
       this.phase = { _tag: "Closed", openings, forgetAt: before.forgetAt + shift, evidence }
     } else {
       const remaining = before._tag === "Open" ? Math.max(0, before.until - taken) : 0
-      this.phase = { _tag: "Open", openings, duration: before.duration, until: at + remaining }
+      const most = policy.maxOpenDuration
+      const duration = Math.min(before.duration, most)
+      this.phase = { _tag: "Open", openings, duration, until: at + Math.min(remaining, most) }
     }
+  }
+
+  /** The next time at which something comes to an end by itself, for a test that wants to be there. */
+  nextInstant(now: number): number | undefined {
+    const { phase } = this
+    const instants = phase._tag === "Closed"
+      ? [this.warmAt, phase.forgetAt]
+      : [phase._tag === "Open" ? phase.until : phase.deadline]
+    return instants.filter((instant) => instant > now).sort((one, other) => one - other)[0]
   }
 
   /** "If probes are still out when it comes, the trial has failed, and the next opening counts from the deadline." */
@@ -184,19 +205,16 @@ export class ModelCircuit {
     this.open(phase.deadline, phase.openings + 1, { _tag: "DeadlineExpired" })
   }
 
-  /** "`forceClosed` … closed at once if it wasn't." */
-  private obey(at: number): void {
-    if (this.inForce === "ForcedClosed" && this.phase._tag !== "Closed") this.close(at, { _tag: "ForcedClosed" })
-  }
-
   private judge(at: number, verdict: ReadonlyArray<Reading> | undefined, retryAfter = 0): void {
-    if (verdict === undefined || at < this.warmAt || this.inForce === "ForcedClosed") return
+    if (verdict === undefined || at < this.warmAt || this.override === "ForcedClosed") return
     this.open(at, this.openings(at) + 1, { _tag: "Tripped", readings: verdict }, retryAfter)
   }
 
   private judgeBeforeCall(at: number): void {
-    if (this.phase._tag !== "Closed" || this.inForce === "Disabled") return
-    this.judge(at, this.phase.evidence.verdictBeforeCall(at))
+    if (this.phase._tag !== "Closed" || this.override === "Disabled") return
+    const { evidence } = this.phase
+    const whole = this.departures.wholeRuleBeforeCalls && hasInFlightAge(this.policy.tripRule)
+    this.judge(at, whole ? evidence.verdict(at) : evidence.verdictBeforeCall(at))
   }
 
   private lengthOf(opening: number): number {
@@ -215,9 +233,10 @@ export class ModelCircuit {
     this.enter(phase, { _tag: "OpenElapsed" }, at)
   }
 
-  private close(at: number, reason: TransitionReason): void {
-    if (this.phase._tag === "Closed") return
-    this.enter(this.closed(this.phase.openings, at + this.phase.duration), reason, at)
+  private recover(at: number): void {
+    if (this.phase._tag !== "HalfOpen") return
+    const { duration, openings } = this.phase
+    this.enter(this.closed(openings, at + duration), { _tag: "ProbesSucceeded" }, at)
   }
 
   private closed(openings: number, forgetAt: number): ModelPhase {

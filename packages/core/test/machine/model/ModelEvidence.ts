@@ -25,6 +25,8 @@ export const leavesOf = (rule: Rule): ReadonlyArray<Leaf> =>
 export const isSlow = (rule: Rule, duration: number): boolean =>
   leavesOf(rule).some((leaf) => leaf._tag === "SlowCallRate" && duration >= leaf.slowerThan)
 
+export const hasInFlightAge = (rule: Rule): boolean => leavesOf(rule).some(({ _tag }) => _tag === "InFlightAge")
+
 const spanOf = (leaf: Leaf): number | undefined => {
   if (leaf._tag === "Failures") return leaf.span
   if (leaf._tag !== "FailureRate" && leaf._tag !== "SlowCallRate") return undefined
@@ -32,6 +34,12 @@ const spanOf = (leaf: Leaf): number | undefined => {
 }
 
 const bucketOf = (span: number, at: number): number => Math.floor(at / (span / 10))
+
+/** When the next bucket of some window of time begins. */
+export const nextBucket = (rule: Rule, now: number): number | undefined => {
+  const span = leavesOf(rule).map(spanOf).find((span) => span !== undefined)
+  return span === undefined ? undefined : (bucketOf(span, now) + 1) * (span / 10)
+}
 
 /** The outcomes that a rule's window holds. */
 const held = ({ leaf, outcomes }: Log, now: number): ReadonlyArray<ModelOutcome> => {
@@ -61,7 +69,7 @@ export class ModelEvidence {
   }
 
   begin(call: { readonly at: number }): void {
-    if (leavesOf(this.rule).some(({ _tag }) => _tag === "InFlightAge")) this.inFlight = [...this.inFlight, call]
+    if (hasInFlightAge(this.rule)) this.inFlight = [...this.inFlight, call]
   }
 
   end(call: { readonly at: number }): void {
@@ -116,13 +124,14 @@ export class ModelEvidence {
         return { _tag: leaf._tag, failures, threshold: leaf.failures, window: leaf.span }
       }
       case "InFlightAge": {
-        const calls = this.inFlight.filter(({ at }) => now - at >= leaf.olderThan).length
-        return { _tag: leaf._tag, calls, threshold: leaf.calls, olderThan: leaf.olderThan }
+        const old = this.inFlight.filter(({ at }) => now - at >= leaf.olderThan).length
+        // More than it takes are not told apart.
+        return { _tag: leaf._tag, calls: Math.min(old, leaf.calls), threshold: leaf.calls, olderThan: leaf.olderThan }
       }
       default: {
-        const hits = outcomes.filter(({ duration, failed }) =>
-          leaf._tag === "FailureRate" ? failed : duration >= leaf.slowerThan
-        ).length
+        const hits =
+          outcomes.filter(({ duration, failed }) => leaf._tag === "FailureRate" ? failed : duration >= leaf.slowerThan)
+            .length
         const { minimumCalls, threshold } = leaf
         const rate = outcomes.length === 0 ? 0 : hits / outcomes.length
         return { _tag: leaf._tag, rate, hits, calls: outcomes.length, threshold, minimumCalls }

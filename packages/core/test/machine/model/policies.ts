@@ -10,7 +10,7 @@ export interface PolicyData extends Omit<MachinePolicy, "openDuration" | "needs"
 
 export const toMachine = (data: PolicyData): MachinePolicy => ({
   ...data,
-  openDuration: (opening) => data.openDuration.initial * data.openDuration.factor ** (opening - 1),
+  openDuration: (n) => Math.min(data.openDuration.initial * data.openDuration.factor ** (n - 1), data.maxOpenDuration),
   needs: needs(data.tripRule),
   slowerThan: slowerThan(data.tripRule)
 })

@@ -1,0 +1,36 @@
+/**
+ * Where the machine does something else than the specification says, or than the model reads in it. The model follows
+ * the machine where a departure is `true`, and the specification where it is `false`: so a machine that is mended makes
+ * the property fail until its departure is gone from here.
+ */
+export interface Departures {
+  /** A call rejected by force, or run by a disabled circuit, doesn't notice that a trial's deadline has passed. */
+  readonly forcedCallsAreBlind: boolean
+  /** A circuit reset while it warms up is warm. */
+  readonly resetEndsWarmUp: boolean
+  /** With an `inFlightAge` in the rule, all of the rule is judged before a call, and not only what it ties to that. */
+  readonly wholeRuleBeforeCalls: boolean
+  /** The age of calls in flight is judged before a call ends, while that call is among them: whatever its outcome. */
+  readonly endingCallsAreInFlight: boolean
+  /**
+   * A call noted in flight before an update that takes no such notes, and settled after one that takes them again, is
+   * taken from a list it doesn't stand in. No model can follow that, so the property goes around such updates.
+   */
+  readonly updatesConfuseInFlight: boolean
+}
+
+export const specification: Departures = {
+  forcedCallsAreBlind: false,
+  resetEndsWarmUp: false,
+  wholeRuleBeforeCalls: false,
+  endingCallsAreInFlight: false,
+  updatesConfuseInFlight: false
+}
+
+export const machineAsIs: Departures = {
+  forcedCallsAreBlind: true,
+  resetEndsWarmUp: true,
+  wholeRuleBeforeCalls: true,
+  endingCallsAreInFlight: true,
+  updatesConfuseInFlight: true
+}
