@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -127,6 +128,7 @@ const make = Effect.fnUntraced(function*(
   policy: Policy = {}
 ): Effect.fn.Return<Breaker, PolicyError, CircuitStore | Scope.Scope> {
   const store = yield* CircuitStore
+  const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const events = new EventBus<CircuitEvent>()
   const transitions = new EventBus<Transition>()
@@ -145,12 +147,28 @@ const make = Effect.fnUntraced(function*(
     onChange: persistence.changed
   })
 
+  // Reads under way, each owned by the breaker: a caller that goes away must not take with it what others wait for.
+  const reads = new Map<string, Fiber.Fiber<CircuitEntry | undefined>>()
+
+  const read = (key: string): Effect.Effect<Fiber.Fiber<CircuitEntry | undefined>> => {
+    const added = Effect.map(persistence.read(key), (snapshot) => engine.add(key, snapshot))
+    return Effect.map(Effect.forkIn(added, scope, { startImmediately: true }), (fiber) => {
+      reads.set(key, fiber)
+      // Runs at once for a store that answers at once.
+      fiber.addObserver(() => reads.delete(key))
+      return fiber
+    })
+  }
+
   /** The circuit of a key, read from the store if this is its first use; undefined where there is no room for it. */
   const acquire = (key: string): Effect.Effect<CircuitEntry | undefined> => {
     const entry = engine.table.get(key)
-    return entry !== undefined
-      ? Effect.succeed(entry)
-      : Effect.map(persistence.read(key), (snapshot) => engine.add(key, snapshot))
+    if (entry !== undefined) return Effect.succeed(entry)
+    const fiber = reads.get(key)
+    return Effect.map(
+      Effect.flatMap(fiber === undefined ? read(key) : Effect.succeed(fiber), Fiber.await),
+      (exit) => exit._tag === "Success" ? exit.value : engine.add(key, undefined)
+    )
   }
 
   const run = (key: string, event: Event): Effect.Effect<void, PolicyError> =>

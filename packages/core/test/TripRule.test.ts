@@ -1,9 +1,9 @@
 /** Each rule at its boundary, through the breaker, and what it gives as its reason. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, type CircuitEvent, type Reading, TripRule } from "@reclose/core"
+import { CircuitBreaker, type CircuitEvent, Outcome, type Reading, TripRule, withBreaker } from "@reclose/core"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, failures, hold, isRejected, listen, phase, state, succeeding, taking, under } from "./support.ts"
+import { failing, failures, hold, isRejected, key, listen, phase, state, succeeding, taking, under } from "./support.ts"
 
 const successes = (calls: number) => Effect.replicateEffect(succeeding, calls)
 
@@ -143,6 +143,18 @@ describe("slowCallRate", () => {
       assert.strictEqual(yield* phase, "Open")
     }).pipe(ruled(TripRule.slowCallRate({ slowerThan: "2 seconds", window: "1 minute", minimumCalls: 2 }))))
 
+  it.effect("takes no call for slow whose classifier is", () =>
+    Effect.gen(function*() {
+      const guarded = withBreaker(Effect.succeed("42"), {
+        key,
+        classify: (exit) => Effect.delay(Effect.succeed(Outcome.fromExit(exit)), "10 seconds")
+      })
+      const call = yield* Effect.forkChild(guarded, { startImmediately: true })
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(call)
+      assert.include((yield* state).readings[0], { hits: 0, calls: 1 })
+    }).pipe(ruled(TripRule.slowCallRate({ slowerThan: "2 seconds", window: 10 }))))
+
   it.effect("does not see a slow call that is interrupted", () =>
     Effect.gen(function*() {
       const call = yield* hold()
@@ -196,7 +208,7 @@ describe("inFlightAge", () => {
   it.effect("judges nothing that an operator has disabled", () =>
     Effect.gen(function*() {
       yield* Effect.replicateEffect(hold(), 2)
-      yield* CircuitBreaker.use((breaker) => breaker.forceClosed("quotes"))
+      yield* CircuitBreaker.use((breaker) => breaker.forceClosed(key))
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(yield* succeeding, "42")
       assert.strictEqual(yield* phase, "Closed")

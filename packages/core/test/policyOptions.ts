@@ -54,18 +54,18 @@ const notDurations: ReadonlyArray<unknown> = [
   () => "5 seconds"
 ]
 
-const duration = (least: string, most: string, allowed: string, beyond: ReadonlyArray<unknown>): Option => ({
-  allowed: `a duration from ${allowed}`,
+const duration = (least: string, most: string, beyond: ReadonlyArray<unknown>): Option => ({
+  allowed: `a duration from ${least} to ${most}`,
   valid: [least, most, "5 seconds", 5_000, 5_000_000_000n, [5, 0], { seconds: 5 }],
   usual: most,
   mistakes: [...beyond, ...notDurations]
 })
 
-const fromMilli = [0, 0.999, "0 millis", 0n, "999 micros", {}]
-const day = { above: [86_400_001, "25 hours", "86400001 millis"], text: "1d" }
+const belowMilli = [0, 0.999, "0 millis", 0n, "999 micros", {}]
+const aboveDay = [86_400_001, "25 hours", "86400001 millis"]
 
-const age = duration("1 milli", "1 day", `1ms to ${day.text}`, [...fromMilli, ...day.above])
-const span = duration("10 millis", "1 day", `10ms to ${day.text}`, [9.999, "9 millis", ...fromMilli, ...day.above])
+const age = duration("1 millis", "1 day", [...belowMilli, ...aboveDay])
+const span = duration("10 millis", "1 day", [9.999, "9 millis", ...belowMilli, ...aboveDay])
 const count = whole(1, 1_000_000)
 
 const window: Option = {
@@ -108,19 +108,12 @@ export const halfOpenOptions: Options = {
   maxDuration: age
 }
 
-const openDuration: Option = {
-  ...age,
-  allowed: `${age.allowed}, an object with initial and factor, or a Schedule`,
-  // One with `initial` or `factor` is read as a backoff, whose mistakes are those of its fields.
-  mistakes: age.mistakes.filter((value) => !(typeof value === "object" && value !== null && "factor" in value))
-}
-
 /** The options of a key, but for those of its rule, its backoff and its trial. */
 export const keyOptions: Options = {
-  openDuration,
-  maxOpenDuration: duration("1 milli", "7 days", "1ms to 7d", [...fromMilli, "8 days", 604_800_001]),
+  openDuration: { ...age, allowed: `${age.allowed}, an object with initial and factor, or a Schedule` },
+  maxOpenDuration: duration("1 millis", "7 days", [...belowMilli, "8 days", 604_800_001]),
   jitter: share({ zero: true }),
-  warmUp: duration("0 millis", "1 day", `0 to ${day.text}`, day.above)
+  warmUp: duration("0 millis", "1 day", aboveDay)
 }
 
 export const backoffOptions: Options = {
@@ -136,5 +129,5 @@ export const backoffOptions: Options = {
 /** The options of a breaker as a whole. */
 export const breakerOptions: Options = {
   maxKeys: whole(1, 10_000_000),
-  idleTimeToLive: duration("1 second", "30 days", "1s to 30d", [0, 999, "999 millis", {}, "31 days", 2_592_000_001])
+  idleTimeToLive: duration("1 second", "30 days", [0, 999, "999 millis", {}, "31 days", 2_592_000_001])
 }

@@ -1,16 +1,17 @@
 /** One circuit in a breaker's table: its state, what it counts, and the way a call takes through it. */
 import type * as Exit from "effect/Exit"
 import * as MutableRef from "effect/MutableRef"
-import { type Circuit, isCold, openingsOf, overrideOf, type Rejection } from "../machine/Circuit.ts"
+import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
 import type { CircuitOpen } from "../CircuitOpen.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
 
 /** Runs when a call ends. */
 export type OnExit = (exit: Exit.Exit<unknown, unknown>) => undefined
 
-/** A rejection and what it says. */
+/** A rejection by a circuit as it stood, and the time that it named. */
 export interface LastRejection {
-  readonly rejection: Rejection
+  readonly circuit: Circuit
+  readonly until: number
   readonly millis: number
   readonly exit: Exit.Exit<never, CircuitOpen>
 }

@@ -34,7 +34,7 @@ export class CircuitTable {
   /** Puts a circuit into the table, or answers false where no other can make room for it. */
   add(entry: CircuitEntry, at: number): boolean {
     this.sweep(at, sweptPerKey)
-    if (this.entries.size >= this.limits.maxKeys && !this.makeRoom(at)) return false
+    if (!this.hasRoom && !this.makeRoom(at)) return false
     entry.idleSince = seconds(at)
     this.entries.set(entry.key, entry)
     return true
@@ -56,39 +56,44 @@ export class CircuitTable {
     let passed = 0
     for (const entry of this.entries.values()) {
       if (passed++ === Math.min(most, this.entries.size)) return
-      if (entry.used) {
-        entry.used = false
-        entry.idleSince = seconds(at)
-      } else if (seconds(at) - entry.idleSince > this.limits.idleTimeToLive / 1000 && entry.isForgettable(at)) {
+      const idle = !entry.used && seconds(at) - entry.idleSince > this.limits.idleTimeToLive / 1000
+      if (idle && entry.isForgettable(at)) this.forget(entry)
+      else this.spare(entry, at)
+    }
+  }
+
+  /** Forgets circuits until there is room for one more: those nobody used lately first. */
+  private makeRoom(at: number): boolean {
+    const spare: Array<CircuitEntry> = []
+    let passed = 0
+    for (const entry of this.entries.values()) {
+      if (this.hasRoom || passed++ === sweptForRoom) break
+      const forgettable = entry.isForgettable(at)
+      if (forgettable && !entry.used) {
         this.forget(entry)
         continue
       }
-      this.toBack(entry)
+      if (forgettable) spare.push(entry)
+      this.spare(entry, at)
     }
-  }
-
-  private makeRoom(at: number): boolean {
-    let spare: CircuitEntry | undefined
-    let passed = 0
-    for (const entry of this.entries.values()) {
-      if (passed++ === sweptForRoom) break
-      if (entry.isForgettable(at)) {
-        if (!entry.used) {
-          this.forget(entry)
-          return true
-        }
-        spare ??= entry
-        entry.used = false
-        entry.idleSince = seconds(at)
-      }
-      this.toBack(entry)
+    while (!this.hasRoom) {
+      const entry = spare.shift()
+      if (entry === undefined) return false
+      this.forget(entry)
     }
-    if (spare === undefined) return false
-    this.forget(spare)
     return true
   }
 
-  private toBack(entry: CircuitEntry): void {
+  private get hasRoom(): boolean {
+    return this.entries.size < this.limits.maxKeys
+  }
+
+  /** Passes a circuit by, to look at it again when the hand has been all around. */
+  private spare(entry: CircuitEntry, at: number): void {
+    if (entry.used) {
+      entry.used = false
+      entry.idleSince = seconds(at)
+    }
     this.entries.delete(entry.key)
     this.entries.set(entry.key, entry)
   }

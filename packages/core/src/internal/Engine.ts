@@ -140,8 +140,7 @@ export class Engine {
     duration: number
   ): undefined {
     const permit = { generation, probe: undefined, call: undefined }
-    const settled = outcome === "Failure" ? Outcome.failure() : Outcome.success
-    this.commit(entry, settle(entry.policy, entry.circuit, permit, settled, duration, this.now()))
+    return this.settle(entry, permit, outcome === "Failure" ? Outcome.failure() : Outcome.success, duration)
   }
 
   private count(entry: CircuitEntry, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome["_tag"] {
@@ -160,22 +159,28 @@ export class Engine {
   private reject(entry: CircuitEntry): Effect.Effect<never, CircuitOpen.CircuitOpen> | undefined {
     const { circuit } = entry
     if (circuit.phase._tag === "Closed" && overrideOf(circuit) === "None") return undefined
-    const rejection = rejectionOf(entry.policy, circuit, this.at())
-    return rejection === undefined ? undefined : this.rejection(entry, rejection)
+    const at = this.at()
+    const last = entry.lastRejection
+    // A storm of rejections is one object a millisecond.
+    if (last !== undefined && last.circuit === circuit && Math.ceil(last.until - at) === last.millis) {
+      entry.used = true
+      entry.rejected++
+      return last.exit
+    }
+    const rejection = rejectionOf(entry.policy, circuit, at)
+    return rejection === undefined ? undefined : this.rejection(entry, rejection, at)
   }
 
-  private rejection(entry: CircuitEntry, rejection: Rejection): Exit.Exit<never, CircuitOpen.CircuitOpen> {
+  private rejection(
+    entry: CircuitEntry,
+    { openings, phase, reason, retryAfter }: Rejection,
+    at: number
+  ): Exit.Exit<never, CircuitOpen.CircuitOpen> {
     entry.used = true
     entry.rejected++
-    const last = entry.lastRejection
-    const millis = Math.ceil(rejection.retryAfter)
-    if (
-      last !== undefined && last.millis === millis && last.rejection.reason === rejection.reason &&
-      last.rejection.openings === rejection.openings
-    ) return last.exit
-    const { openings, phase, reason } = rejection
+    const millis = Math.ceil(retryAfter)
     const exit = Exit.fail(CircuitOpen.make(entry.key, phase, reason, Duration.millis(millis), openings))
-    entry.lastRejection = { rejection, millis, exit }
+    entry.lastRejection = { circuit: entry.circuit, until: at + retryAfter, millis, exit }
     return exit
   }
 
@@ -189,17 +194,19 @@ export class Engine {
       const stepped = admit(entry.policy, entry.circuit, startedAt)
       this.commit(entry, stepped)
       const { decision } = stepped
-      if (decision._tag === "Rejected") return this.rejection(entry, decision.rejection)
-      const settled = (outcome: Outcome.Outcome): undefined => {
-        if (outcome._tag === "Success") entry.succeeded++
-        else if (outcome._tag === "Failure") entry.failed++
-        else entry.ignored++
-        return this.settle(entry, decision.permit, outcome, startedAt)
-      }
+      if (decision._tag === "Rejected") return this.rejection(entry, decision.rejection, this.at())
       return Effect.onExitPrimitive(restore(call), (exit): Effect.Effect<void, never, R2> | undefined => {
+        // Before the classifier runs, whose time is not the dependency's.
+        const duration = this.now() - startedAt
+        const settled = (outcome: Outcome.Outcome): undefined => {
+          if (outcome._tag === "Success") entry.succeeded++
+          else if (outcome._tag === "Failure") entry.failed++
+          else entry.ignored++
+          return this.settle(entry, decision.permit, outcome, duration)
+        }
         // An interruption is nobody's to classify, and counts nowhere: not even among the ignored calls.
         if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) {
-          return this.settle(entry, decision.permit, Outcome.ignored, startedAt)
+          return this.settle(entry, decision.permit, Outcome.ignored, duration)
         }
         if (classify === undefined) return settled(Outcome.fromExit(exit))
         return this.classified(entry, () => classify(exit), restore, settled)
@@ -225,10 +232,9 @@ export class Engine {
     })
   }
 
-  private settle(entry: CircuitEntry, permit: Permit, outcome: Outcome.Outcome, startedAt: number): undefined {
-    const now = this.now()
+  private settle(entry: CircuitEntry, permit: Permit, outcome: Outcome.Outcome, duration: number): undefined {
     entry.used = true
-    this.commit(entry, settle(entry.policy, entry.circuit, permit, outcome, now - startedAt, now))
+    this.commit(entry, settle(entry.policy, entry.circuit, permit, outcome, duration, this.now()))
   }
 
   // --- circuits -----------------------------------------------------------------------------------------------------
@@ -279,6 +285,7 @@ export class Engine {
     this.table.limits = policies
     for (const entry of this.table.values()) {
       entry.policy = policies.forKey(entry.key)
+      entry.lastRejection = undefined
       this.run(entry, { _tag: "Update" })
       this.refresh(entry)
     }

@@ -51,15 +51,18 @@ export const makePersistence = Effect.fnUntraced(function*(
           versions.set(entry, version)
         }),
         Effect.catchCause(failed("replace", entry.key)),
-        // The breaker closes, and its last write makes up for this one.
-        Effect.onInterrupt(() => Effect.sync(() => changed.add(entry)))
+        // Interrupted: the breaker closes, and its last write makes up for this one.
+        (write) =>
+          Effect.onExitPrimitive(write, (exit) => {
+            if (exit._tag === "Failure") changed.add(entry)
+            return undefined
+          })
       )
     })
 
   const writeAll = Effect.suspend(() => Effect.forEach([...changed], write, { discard: true }))
 
-  // `exit`, not `ignore`: the latter brings the whole logger into every bundle, and `write` has reported what failed.
-  yield* Effect.addFinalizer(() => Effect.exit(Effect.timeout(writeAll, closeTimeout)))
+  yield* Effect.addFinalizer(() => Effect.raceFirst(writeAll, Effect.sleep(closeTimeout)))
   yield* Effect.forkScoped(Effect.forever(Effect.andThen(Queue.take(wake), writeAll)))
 
   return {

@@ -16,22 +16,20 @@ export interface Policies extends Limits {
 
 export const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyError> =>
   Effect.gen(function*() {
-    const { idleTimeToLive, maxKeys, ...valid } = yield* readPolicy(policy)
+    const { base, idleTimeToLive, maxKeys, patterns } = yield* readPolicy(policy)
+    const context = yield* Effect.context<never>()
     const random = yield* Random.Random
-    const base = yield* makeMachinePolicy(valid.base, random)
-    const patterns = yield* Effect.forEach(valid.patterns, ({ pattern, policy }) =>
-      Effect.map(makeMachinePolicy(policy, random), (policy) => ({ pattern, policy })))
-    const forKey = (key: string) => patterns.find(({ pattern }) => matches(pattern, key))?.policy ?? base
+    const ready = (policy: ValidPolicy): MachinePolicy => ({
+      tripRule: policy.tripRule,
+      halfOpen: policy.halfOpen,
+      warmUp: policy.warmUp,
+      maxOpenDuration: policy.maxOpenDuration,
+      openDuration: makeOpenDuration(policy, context, random),
+      needs: needs(policy.tripRule),
+      slowerThan: slowerThan(policy.tripRule)
+    })
+    const otherwise = ready(base)
+    const narrowestFirst = patterns.map(({ pattern, policy }) => ({ pattern, policy: ready(policy) }))
+    const forKey = (key: string) => narrowestFirst.find(({ pattern }) => matches(pattern, key))?.policy ?? otherwise
     return { forKey, maxKeys, idleTimeToLive }
   })
-
-const makeMachinePolicy = (policy: ValidPolicy, random: Random.Random): Effect.Effect<MachinePolicy, PolicyError> =>
-  Effect.map(makeOpenDuration(policy, random), (openDuration) => ({
-    tripRule: policy.tripRule,
-    halfOpen: policy.halfOpen,
-    warmUp: policy.warmUp,
-    maxOpenDuration: policy.maxOpenDuration,
-    openDuration,
-    needs: needs(policy.tripRule),
-    slowerThan: slowerThan(policy.tripRule)
-  }))

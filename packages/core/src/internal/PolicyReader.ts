@@ -5,6 +5,7 @@ import type { Rule, Trial } from "../machine/Rule.ts"
 import { PolicyError } from "../PolicyError.ts"
 import { isKey, keyIssue } from "./Key.ts"
 import { contains, intersect } from "./KeyPattern.ts"
+import { isUsable } from "./OpenDuration.ts"
 import * as Reader from "./Reader.ts"
 import { readRule } from "./RuleReader.ts"
 
@@ -54,7 +55,11 @@ const openDuration: Reader.Reader<OpenDuration> = {
   read: (value, path, reading) => {
     if (Schedule.isSchedule(value)) {
       // A schedule's input and requirements leave no trace at run time; the policy's type asks for the right ones.
-      return { _tag: "Schedule", schedule: value as Schedule.Schedule<unknown, number> }
+      const schedule = value as Schedule.Schedule<unknown, number>
+      if (isUsable(schedule)) return { _tag: "Schedule", schedule }
+      const allowed = "a Schedule that recurs at least once, and steps without waiting"
+      reading.issues.push({ field: path, value, allowed })
+      return undefined
     }
     const backoff = typeof value === "object" && value !== null && "initial" in value ? value : undefined
     if (backoff === undefined) {
@@ -109,7 +114,9 @@ export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyE
   const reading: Reader.Reading = { issues: [] }
   const whole = Reader.record(input, "policy", reading)
   Reader.onlyKnown(whole, breakerNames, "", reading)
-  const base = readKeyPolicy(whole, "", reading)
+  const fields = readFields(whole, "", reading)
+  crossCheck(fields, whole, "", reading)
+  const base = complete(fields)
   const maxKeys = option(whole, breakerFields, "maxKeys", "", reading)
   const idleTimeToLive = option(whole, breakerFields, "idleTimeToLive", "", reading)
   const patterns = readPatterns(whole, reading)
@@ -126,32 +133,43 @@ const option = <F extends Record<string, { readonly reader: Reader.Reader<unknow
   reading: Reader.Reading
 ): ReturnType<F[N]["reader"]["read"]> => {
   const { default: otherwise, reader } = fields[name] as F[N]
-  const value = input[name] ?? otherwise
+  const value = input[name] === undefined ? otherwise : input[name]
   // The reader of this field is the one whose result this is.
   return reader.read(value, Reader.at(path, name), reading) as ReturnType<F[N]["reader"]["read"]>
 }
 
-const readKeyPolicy = (input: Input, path: string, reading: Reader.Reading): ValidPolicy | undefined => {
-  const rule = input["tripRule"] === undefined
+type Fields = { readonly [K in keyof ValidPolicy]: ValidPolicy[K] | undefined }
+
+const readFields = (input: Input, path: string, reading: Reader.Reading): Fields => ({
+  tripRule: input["tripRule"] === undefined
     ? defaultRule
-    : tripRule.read(input["tripRule"], Reader.at(path, "tripRule"), reading)
-  const duration = option(input, keyFields, "openDuration", path, reading)
-  const maxOpenDuration = option(input, keyFields, "maxOpenDuration", path, reading)
-  const jitter = option(input, keyFields, "jitter", path, reading)
-  const warmUp = option(input, keyFields, "warmUp", path, reading)
-  const halfOpen = readTrial(input["halfOpen"], Reader.at(path, "halfOpen"), reading)
-  if (duration?._tag === "Backoff" && maxOpenDuration !== undefined && maxOpenDuration < duration.initial) {
-    reading.issues.push({
-      field: Reader.at(path, "maxOpenDuration"),
-      value: input["maxOpenDuration"] ?? keyFields.maxOpenDuration.default,
-      allowed: `at least the first openDuration, ${duration.initial} ms`
-    })
-  }
-  return rule === undefined || duration === undefined || maxOpenDuration === undefined || jitter === undefined ||
-      warmUp === undefined || halfOpen === undefined
-    ? undefined
-    : { tripRule: rule, openDuration: duration, maxOpenDuration, jitter, halfOpen, warmUp }
+    : tripRule.read(input["tripRule"], Reader.at(path, "tripRule"), reading),
+  openDuration: option(input, keyFields, "openDuration", path, reading),
+  maxOpenDuration: option(input, keyFields, "maxOpenDuration", path, reading),
+  jitter: option(input, keyFields, "jitter", path, reading),
+  halfOpen: readTrial(input["halfOpen"], Reader.at(path, "halfOpen"), reading),
+  warmUp: option(input, keyFields, "warmUp", path, reading)
+})
+
+/** Checks fields against each other, as far as they are valid by themselves. */
+const crossCheck = (fields: Fields, input: Input, path: string, reading: Reader.Reading): void => {
+  const { maxOpenDuration, openDuration } = fields
+  if (openDuration?._tag !== "Backoff" || maxOpenDuration === undefined) return
+  if (maxOpenDuration >= openDuration.initial) return
+  reading.issues.push({
+    field: Reader.at(path, "maxOpenDuration"),
+    value: input["maxOpenDuration"] ?? keyFields.maxOpenDuration.default,
+    allowed: `at least the first openDuration, ${openDuration.initial} millis`
+  })
 }
+
+const complete = (
+  { halfOpen, jitter, maxOpenDuration, openDuration, tripRule, warmUp }: Fields
+): ValidPolicy | undefined =>
+  tripRule === undefined || openDuration === undefined || maxOpenDuration === undefined || jitter === undefined ||
+    warmUp === undefined || halfOpen === undefined
+    ? undefined
+    : { tripRule, openDuration, maxOpenDuration, jitter, halfOpen, warmUp }
 
 const readTrial = (value: unknown, path: string, reading: Reader.Reading): Trial | undefined => {
   const input = value === undefined ? {} : Reader.record(value, path, reading)
@@ -182,20 +200,23 @@ const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<Patt
       reading.issues.push({ field: path, value: pattern, allowed })
     }
   }
-  for (const { input, path } of entries) readKeyPolicy(pick(input), path, reading)
-  // What is inherited is read again with what inherits it, to check one against the other; its own mistakes come first.
-  if (reading.issues.length > 0) return []
   // A wider pattern contains more patterns; ties don't overlap, so their order is of no matter.
   const narrowestFirst = entries
     .map((entry) => ({ ...entry, width: entries.filter((other) => contains(entry.pattern, other.pattern)).length }))
     .sort((a, b) => a.width - b.width)
   return narrowestFirst.flatMap(({ input, path, pattern }, i) => {
+    readFields(pick(input), path, reading)
     const wider = narrowestFirst.slice(i + 1).filter((other) => contains(other.pattern, pattern))
     const merged = [input, ...wider.map((other) => other.input), whole].reduceRight((all, own) => inherit(own, all), {})
-    const policy = readKeyPolicy(pick(merged), path, reading)
+    // What is inherited has been read where it stands, so its mistakes are named once, and there.
+    const fields = readFields(pick(merged), path, { issues: [] })
+    if (capped.some((name) => input[name] !== undefined)) crossCheck(fields, merged, path, reading)
+    const policy = complete(fields)
     return policy === undefined ? [] : [{ pattern, policy }]
   })
 }
+
+const capped = ["openDuration", "maxOpenDuration"]
 
 const clash = (a: string, b: string): boolean => intersect(a, b) && contains(a, b) === contains(b, a)
 

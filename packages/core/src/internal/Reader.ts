@@ -59,7 +59,19 @@ export const duration = (least: Duration.Input & string, most: Duration.Input & 
   })
 }
 
+const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"]
+
+/** Stricter than `Duration.fromInput`, which takes `NaN` for zero and passes over fields that it doesn't know. */
 const toMillis = (value: unknown): number => {
+  if (typeof value === "number") return value
+  const parts = Duration.isDuration(value)
+    ? []
+    : Array.isArray(value)
+    ? Array.from(value)
+    : isRecord(value)
+    ? Object.entries(value).map(([unit, part]) => units.includes(unit) ? part : Number.NaN)
+    : []
+  if (!parts.every((part) => part === undefined || Number.isFinite(part))) return Number.NaN
   const parsed = Duration.fromInput(value as Duration.Input) // a cast only for the type: it answers None for all else
   return parsed._tag === "Some" ? Duration.toMillis(parsed.value) : Number.NaN
 }

@@ -59,7 +59,8 @@ export const readRule = (value: unknown, field: string, reading: Reader.Reading,
         reading.issues.push({ field: path, value: rules, allowed })
         return undefined
       }
-      const read = rules.map((rule: unknown, index) => readRule(rule, `${path}[${index}]`, reading, depth + 1))
+      // `Array.from` sees the holes of a list, which `map` would skip.
+      const read = Array.from(rules, (rule: unknown, i) => readRule(rule, `${path}[${i}]`, reading, depth + 1))
       const valid = read.filter((rule) => rule !== undefined)
       return valid.length === read.length ? { _tag: tag, rules: valid } : undefined
     }
@@ -125,8 +126,7 @@ const rate = (
   const over = option("window", window, { _tag: "Calls", size: rateDefaults.window })
   const most = over?._tag === "Calls" ? over.size : Number.POSITIVE_INFINITY
   const minimumCalls = option("minimumCalls", count, Math.min(rateDefaults.minimumCalls, most))
-  if (share === undefined || over === undefined || minimumCalls === undefined) return undefined
-  if (minimumCalls > most) {
+  if (minimumCalls !== undefined && minimumCalls > most) {
     reading.issues.push({
       field: Reader.at(field, "minimumCalls"),
       value: input["minimumCalls"],
@@ -134,5 +134,6 @@ const rate = (
     })
     return undefined
   }
+  if (share === undefined || over === undefined || minimumCalls === undefined) return undefined
   return { threshold: share, window: over, minimumCalls }
 }

@@ -1,7 +1,7 @@
 /** How long a circuit stays open, and what is kept of it beyond its breaker. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
-import { Duration, Effect, Schedule } from "effect"
+import { Duration, Effect, Random, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import {
   failing,
@@ -47,6 +47,20 @@ describe("the length of an opening", () => {
       ...first,
       openDuration: Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 3 }))
     })))
+
+  it.effect("30: jitter shortens each opening by a share of its own, the same for the same seed", () =>
+    Effect.gen(function*() {
+      const jittered = openings(20).pipe(
+        under({ ...first, openDuration: "10 seconds", jitter: 0.5 }),
+        Random.withSeed("jitter")
+      )
+      const seconds = yield* jittered
+      assert.isTrue(seconds.every((seconds) => seconds > 5 && seconds <= 10))
+      assert.isAbove(new Set(seconds).size, 15)
+      assert.isBelow(Math.min(...seconds), 6)
+      assert.isAbove(Math.max(...seconds), 9)
+      assert.deepStrictEqual(yield* jittered, seconds)
+    }))
 
   it.effect("31: a circuit that trips again soon after it closed goes on where its openings were", () =>
     Effect.gen(function*() {

@@ -188,4 +188,12 @@ describe("the bound on keys", () => {
       yield* Effect.forEach(["a", "b", "c", "d"], breaker.reset)
       assert.strictEqual((yield* held).length, 2)
     }).pipe(under(two)))
+
+  it.effect("holds for circuits of before, once an update has lowered it and new keys come", () =>
+    Effect.gen(function*() {
+      yield* Effect.forEach(["a", "b", "c", "d", "e"], use)
+      yield* CircuitBreaker.use((breaker) => breaker.update(two))
+      yield* Effect.forEach(["f", "g", "h"], use)
+      assert.strictEqual((yield* held).length, 2)
+    }).pipe(under({ ...two, maxKeys: 5 })))
 })

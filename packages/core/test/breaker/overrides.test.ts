@@ -41,6 +41,17 @@ describe("forceOpen", () => {
       assert.isTrue(isRejected(yield* Effect.exit(succeeding)), "until it is released")
     }).pipe(under(first)))
 
+  it.effect("tells of no openings in a row that are forgotten", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      yield* succeeding
+      yield* act("forceOpen")
+      assert.strictEqual((yield* rejection).consecutiveOpenings, 1)
+      yield* TestClock.adjust("30 seconds")
+      assert.strictEqual((yield* state).consecutiveOpenings, 0)
+      assert.strictEqual((yield* rejection).consecutiveOpenings, 0)
+    }).pipe(under(first)))
+
   it.effect("goes on measuring the calls that are under way", () =>
     Effect.gen(function*() {
       const [call, other] = [yield* hold(), yield* hold()]

@@ -142,6 +142,17 @@ describe("a changed policy, for a half-open circuit", () => {
       assert.strictEqual(yield* phase, "Closed")
     }).pipe(under(first)))
 
+  it.effect("holds at once for the very next call, though the one before was rejected", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      const probe = yield* hold()
+      assert.isTrue(isRejected(yield* Effect.exit(succeeding)))
+      yield* update({ ...first, halfOpen: { permits: 2, successThreshold: 2 } })
+      assert.strictEqual(yield* succeeding, "42")
+      yield* probe.succeed
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(under(first)))
+
   it.effect("takes no probe back where there are fewer permits now", () =>
     Effect.gen(function*() {
       yield* readyToProbe

@@ -61,7 +61,7 @@ export class ModelCircuit {
   isolations = 0
   private warmAt: number
   /** What happened since it was last taken. */
-  changes: Array<Omit<PhaseChange, "override">> = []
+  changes: Array<PhaseChange> = []
 
   private readonly departures: Departures
 
@@ -253,7 +253,8 @@ export class ModelCircuit {
       reason,
       generation: this.generation,
       openings: this.openings(at),
-      openDuration: phase._tag === "Open" ? phase.duration : 0
+      openDuration: phase._tag === "Open" ? phase.duration : 0,
+      override: this.inForce
     })
   }
 

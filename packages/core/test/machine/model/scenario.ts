@@ -23,6 +23,7 @@ export type ScenarioEvent =
     readonly duration: number
     readonly retryAfter: number | undefined
   }
+  /** Which of the calls that have ended, the last first. */
   | { readonly _tag: "SettleAgain"; readonly key: number; readonly call: number; readonly end: End }
   /** Many calls, each settled before the next, to fill windows. */
   | { readonly _tag: "Calls"; readonly key: number; readonly ends: ReadonlyArray<End>; readonly duration: number }
@@ -34,6 +35,8 @@ export type ScenarioEvent =
 
 export interface Scenario {
   readonly seed: number
+  /** How many events there were at first. */
+  readonly length: number
   readonly start: number
   readonly policies: ReadonlyArray<PolicyData>
   /** The policy that each circuit begins with. */
@@ -49,6 +52,8 @@ interface Mood {
   readonly ignoring: number
   readonly operated: number
   readonly clockBroken: number
+  /** How many calls may come in a row. Long rows fill large windows, but take their time. */
+  readonly longest: number
 }
 
 const end = (random: Random, mood: Mood): End =>
@@ -78,11 +83,11 @@ const event = (random: Random, mood: Mood, keys: number, policies: number): Scen
       duration: random.pick([0, 1, 4.5, 5, 20, 100, 1_000]),
       retryAfter: random.chance(0.2) ? random.pick([0, 1, 25, 60, 500, 1e9]) : undefined
     })],
-    [1, () => ({ _tag: "SettleAgain", key, call: random.between(0, 20), end: end(random, mood) })],
+    [1, () => ({ _tag: "SettleAgain", key, call: random.pick([0, 0, 0, 1, 2, 7, 20]), end: end(random, mood) })],
     [3, () => ({
       _tag: "Calls",
       key,
-      ends: random.list(random.pick([1, 2, 3, 5, 12, 40]), () => end(random, mood)),
+      ends: random.list(random.pick([1, 2, 3, 5, 12, mood.longest]), () => end(random, mood)),
       duration: random.pick([0, 0, 1, 5, 50])
     })],
     [1, () => ({ _tag: "Tick", key })],
@@ -104,15 +109,17 @@ const event = (random: Random, mood: Mood, keys: number, policies: number): Scen
 export const scenario = (seed: number, length: number): Scenario => {
   const random = new Random(seed)
   const mood = {
-    failing: random.pick([0.15, 0.5, 0.8, 1]),
+    failing: random.pick([0.05, 0.15, 0.5, 0.8, 1]),
     ignoring: random.pick([0, 0.1, 0.4]),
-    operated: random.pick([0, 0, 0.3, 1.5]),
-    clockBroken: random.pick([0, 0.3, 3])
+    operated: random.pick([0, 0, 0.3, 1.5, 4]),
+    clockBroken: random.pick([0, 0.3, 3]),
+    longest: random.pick([12, 25, 25, 75])
   }
   const policies = random.list(3, () => policy(random))
   const circuits = random.list(random.between(1, 3), () => random.between(0, policies.length - 1))
   return {
     seed,
+    length,
     start: random.pick([0, 1_000_000, 12_345.5, -7_000]),
     policies,
     circuits,

@@ -81,7 +81,7 @@ export const report = (subject: Subject, scenario: Scenario, departures = machin
   const failure = check(subject, scenario, departures, (line) => lines.push(line))
   const last = failure === undefined ? undefined : scenario.events[failure.index]
   return [
-    `Replay: RECLOSE_SEED=${scenario.seed}`,
+    `Replay: RECLOSE_SEED=${scenario.seed} RECLOSE_STEPS=${scenario.length}`,
     `The clock begins at ${scenario.start} ms.`,
     ...scenario.policies.map((policy, index) => `Policy ${index}: ${policyText(policy)}`),
     ...scenario.circuits.map((policy, key) => `Circuit ${name(key)} is made under policy ${policy}.`),
