@@ -1,7 +1,7 @@
 /**
  * The user's own requests: a file with one JSON object a line.
  */
-import { Array, Order, Result, Schema, SchemaIssue, String } from "effect"
+import { Array, Order, Result, Schema, SchemaIssue } from "effect"
 import { HttpClientRequest, HttpMethod } from "effect/http"
 import type { Request } from "./Traffic.ts"
 
@@ -49,20 +49,32 @@ const Line = Schema.Struct({
   )
 )
 
-const decode = Schema.decodeUnknownResult(Schema.fromJsonString(Line), {
+const decode = Schema.decodeUnknownResult(Line, {
   errors: "all",
   // A misspelled field would otherwise send another request than the one that was meant.
   onExcessProperty: "error"
 })
 
-const issues = SchemaIssue.makeFormatterStandardSchemaV1()
+const issues = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    if (issue._tag === "MissingKey") return "is missing"
+    return issue._tag === "UnexpectedKey" ? "is no field of a request" : SchemaIssue.defaultLeafHook(issue)
+  }
+})
 
 const problemOf = (issue: SchemaIssue.Issue): string =>
   issues(issue).issues
     .map(({ message, path }) => path === undefined || path.length === 0 ? message : `${path.join(".")}: ${message}`)
     .join("; ")
-    // It quotes what the file says, which must not steer the terminal.
-    .replace(/\p{Cc}+/gu, " ")
+
+/** A problem quotes what the file says, which must not steer the terminal. */
+const harmless = (text: string): string => text.replace(/\p{Cc}+/gu, " ")
+
+const parseJson = (text: string): Result.Result<unknown, string> =>
+  Result.try({ try: (): unknown => JSON.parse(text), catch: (error) => `is no JSON: ${error}` })
+
+const readLine = (text: string): Result.Result<typeof Line.Type, string> =>
+  Result.flatMap(parseJson(text), (json) => Result.mapError(decode(json), ({ issue }) => problemOf(issue)))
 
 const requestOf = (line: typeof Line.Type, at: number): Request => {
   const http = HttpClientRequest.make(line.method ?? "GET")(line.url)
@@ -88,13 +100,13 @@ export const parse = (text: string, gap: number): Requests => {
   let next = 0
   const lines = text.replace(/^\uFEFF/, "").split("\n").map((text, index) => ({ text: text.trim(), line: index + 1 }))
   const [requests, mistakes] = Array.partition(
-    lines.filter(({ text }) => String.isNonEmpty(text)),
+    lines.filter(({ text }) => text !== ""),
     ({ line, text }): Result.Result<Request, Mistake> => {
-      const decoded = decode(text)
-      if (Result.isFailure(decoded)) return Result.fail({ line, problem: problemOf(decoded.failure.issue) })
-      const at = decoded.success.at ?? next
+      const read = readLine(text)
+      if (Result.isFailure(read)) return Result.fail({ line, problem: harmless(read.failure) })
+      const at = read.success.at ?? next
       next = at + gap
-      return Result.succeed(requestOf(decoded.success, at))
+      return Result.succeed(requestOf(read.success, at))
     }
   )
   return { requests: Array.sort(requests, byTime), mistakes }

@@ -16,9 +16,11 @@ const collectNews = Effect.fnUntraced(function*(plan: Plan, stopwatch: Stopwatch
   const news = yield* Ref.make(Chunk.empty<View.News>())
   const tell = (item: View.News) => Ref.update(news, Chunk.append(item))
   yield* breaker.transitions.pipe(
-    Stream.runForEach((transition) =>
-      Effect.flatMap(stopwatch.elapsed, (at) => tell({ _tag: "Transition", at, transition }))
-    ),
+    Stream.runForEach(Effect.fnUntraced(function*(transition) {
+      const at = yield* stopwatch.elapsed
+      const { counts } = yield* Effect.orDie(breaker.state(transition.key))
+      yield* tell({ _tag: "Transition", at, transition, counts })
+    })),
     // A subscription sees what comes after it, so it begins before the first call does.
     Effect.forkScoped({ startImmediately: true })
   )
@@ -48,11 +50,8 @@ export const run = Effect.fnUntraced(
 
     const totals = (journal: Traffic.Journal) => Effect.map(Ref.get(journal), Summary.totals)
 
-    const traffic = Effect.fnUntraced(function*(side: Side, send: Traffic.Send, journal: Traffic.Journal) {
-      yield* Traffic.run({ requests: side.requests, send, stopwatch, journal })
-    })
-
     const play = Effect.gen(function*() {
+      yield* stopwatch.start
       const news = yield* collectNews(plan, stopwatch)
       const scene: Effect.Effect<View.Scene> = Effect.all({
         elapsed: stopwatch.elapsed,
@@ -65,11 +64,21 @@ export const run = Effect.fnUntraced(
         unguarded: twin === undefined ? Effect.succeed(undefined) : totals(journals.unguarded)
       })
       yield* screen.show(scene)
-      const guarded = traffic(plan.guarded, yield* Traffic.guarded(plan.timeout), journals.guarded)
-      const unguarded = twin === undefined
-        ? Effect.void
-        : traffic(twin, yield* Traffic.unguarded(plan.timeout), journals.unguarded)
+      const guarded = Traffic.run({
+        requests: plan.guarded.requests,
+        send: Traffic.guarded(plan.timeout),
+        stopwatch,
+        journal: journals.guarded
+      })
+      const unguarded = Traffic.run({
+        requests: twin?.requests ?? [],
+        send: Traffic.unguarded(plan.timeout),
+        stopwatch,
+        journal: journals.unguarded
+      })
       yield* Effect.all([guarded, unguarded], { concurrency: "unbounded", discard: true })
+      // What the last call has changed is still on its way through the subscription.
+      yield* Effect.sleep("50 millis")
     }).pipe(Effect.scoped)
 
     const conclude = Effect.gen(function*() {

@@ -3,7 +3,7 @@
  */
 import { type Policy, TripRule } from "@reclose/core"
 import { Array, Duration, Effect, Order, Record } from "effect"
-import { HttpClientRequest } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import type { Plan } from "./Plan.ts"
 import type { Stopwatch } from "./Stopwatch.ts"
 import type * as Traffic from "./Traffic.ts"
@@ -27,22 +27,25 @@ const scripts: Readonly<Record<string, ReadonlyArray<readonly [Upstream.Health, 
 /** Milliseconds between two requests to an upstream. */
 const pace: Readonly<Record<string, number>> = { quotes: 33, orders: 100 }
 
-/** The policy of the demo, every time of which shrinks with the speed. */
+/**
+ * The policy of the demo. A script that runs faster is no match for openings that last as long as ever, so they shrink
+ * with it.
+ */
 export const policy = (speed: number): Policy.Policy => ({
   tripRule: TripRule.any([
     TripRule.failureRate({ threshold: 0.5, window: 20, minimumCalls: 10 }),
-    TripRule.slowCallRate({ slowerThan: Duration.millis(400 / speed), threshold: 0.5, window: 20, minimumCalls: 10 })
+    TripRule.slowCallRate({ slowerThan: "400 millis", threshold: 0.5, window: 20, minimumCalls: 10 })
   ]),
   openDuration: { initial: Duration.millis(1_000 / speed), factor: 1.5 },
   maxOpenDuration: Duration.millis(2_000 / speed),
-  halfOpen: { permits: 2, successThreshold: 3, maxDuration: Duration.millis(2_000 / speed) }
+  halfOpen: { permits: 2, successThreshold: 3, maxDuration: "2 seconds" }
 })
 
 const schedule = (key: string, url: string, speed: number): ReadonlyArray<Traffic.Request> => {
   const gap = pace[key] ?? 100
-  return Array.makeBy(Math.floor(lasts / gap), (nth) => ({
+  return Array.makeBy(Math.floor(lasts / speed / gap), (nth) => ({
     key,
-    at: nth * gap / speed,
+    at: nth * gap,
     http: HttpClientRequest.get(`${url}/${key}/${nth}`)
   }))
 }
@@ -54,6 +57,7 @@ const byTime = Order.mapInput(Order.Number, (request: Traffic.Request) => reques
  * other.
  */
 export const plan = Effect.fnUntraced(function*(options: {
+  /** How many times faster the script runs. What answers and calls take stays the same. */
   readonly speed: number
   readonly stopwatch: Stopwatch
   readonly policy: Policy.Policy | undefined
@@ -65,7 +69,11 @@ export const plan = Effect.fnUntraced(function*(options: {
   )
   const side = Effect.gen(function*() {
     const upstreams = yield* Effect.all(
-      Record.map(timeline, (script) => Upstream.serve({ script, stopwatch, speed }))
+      Record.map(timeline, (script) => Upstream.serve({ script, stopwatch }))
+    )
+    // The first connection is slower than all others, and no part of what is compared.
+    yield* Effect.all(
+      Object.values(upstreams).map(({ url }) => Effect.flatMap(HttpClient.get(url), ({ text }) => text))
     )
     const requests = Object.entries(upstreams).flatMap(([key, { url }]) => schedule(key, url, speed))
     const received = Effect.all(Object.values(upstreams).map(({ receivedWhileSick }) => receivedWhileSick))
@@ -81,7 +89,7 @@ export const plan = Effect.fnUntraced(function*(options: {
     ],
     scripts: timeline,
     policy: options.policy ?? policy(speed),
-    timeout: Duration.millis(1_000 / speed),
+    timeout: Duration.seconds(1),
     lasts: lasts / speed,
     guarded: yield* side,
     unguarded: yield* side

@@ -1,13 +1,14 @@
 /**
  * Where a run is shown: a terminal that is redrawn, or lines one after the other.
  */
-import { Effect, Schedule, type Scope, Terminal } from "effect"
+import { Config, Deferred, Effect, Option, Schedule, type Scope, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli/TerminalCapabilities"
 import * as Text from "./Text.ts"
 import * as View from "./View.ts"
 
 export interface Screen {
-  readonly paint: Text.Paint
+  /** Ends when nobody reads the output any more, as with `| head`. */
+  readonly closed: Effect.Effect<void>
   readonly print: (lines: ReadonlyArray<string>) => Effect.Effect<void>
   /**
    * Shows scenes until the scope closes: all of them on a live screen, on a plain one the news in them. Afterwards the
@@ -27,8 +28,20 @@ export const make = Effect.fnUntraced(function*(options: { readonly plain: boole
   const terminal = yield* Terminal.Terminal
   const { canAnimate, canColor } = yield* TerminalCapabilities
   const paint = Text.painter(canColor)
-  // A reader that has seen enough (`| head`) ends the run as Ctrl-C does, without a word.
-  const write = (text: string) => Effect.catch(terminal.display(text), () => Effect.interrupt)
+  // The logs of a CI system take no cursor movements, even where it pretends to be a terminal.
+  const ci = yield* Effect.orDie(Config.option(Config.String("CI")))
+  const animate = canAnimate && !options.plain && Option.isNone(ci)
+  const closed = yield* Deferred.make<void>()
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const onError = () => Deferred.doneUnsafe(closed, Effect.void)
+      process.stdout.on("error", onError)
+      return onError
+    }),
+    (onError) => Effect.sync(() => process.stdout.off("error", onError))
+  )
+  // A failed write is one more after the output was closed, which `closed` tells.
+  const write = (text: string) => Effect.ignore(terminal.display(text))
   const print = (lines: ReadonlyArray<string>) => write(lines.map((line) => `${line}\n`).join(""))
 
   const live: Screen["show"] = Effect.fnUntraced(function*(scene) {
@@ -42,19 +55,20 @@ export const make = Effect.fnUntraced(function*(options: { readonly plain: boole
     yield* Effect.forkScoped(Effect.repeat(draw, often))
   })
 
-  const last = (scene: View.Scene) => print(View.frame(scene, paint, { columns: 100, rows: 1_000 }))
+  const last = (scene: View.Scene) => print(View.last(scene, paint))
 
   const plain: Screen["show"] = Effect.fnUntraced(function*(scene) {
     let shown = 0
     const more = Effect.flatMap(scene, ({ news }) => {
       const unseen = news.slice(shown)
       shown = news.length
-      return unseen.length === 0 ? Effect.void : print(unseen.map((item) => View.news(item, paint)))
+      return unseen.length === 0 ? Effect.void : print(unseen.map((item) => View.plainNews(item, paint)))
     })
-    yield* Effect.addFinalizer(() => more)
+    const standing = Effect.flatMap(scene, (scene) => print(["", ...View.circuits(scene, paint)]))
+    yield* Effect.addFinalizer(() => Effect.andThen(more, standing))
     yield* Effect.forkScoped(Effect.repeat(more, often))
   })
 
-  const screen: Screen = { paint, print, show: canAnimate && !options.plain ? live : plain }
+  const screen: Screen = { closed: Deferred.await(closed), print, show: animate ? live : plain }
   return screen
 })

@@ -43,19 +43,25 @@ export const totals = (calls: Iterable<Call>): Totals => {
   }
 }
 
+/** A recovery of an upstream and how long its callers had to wait for their own, in milliseconds. */
+export interface Recovery {
+  /** When the upstream was well again, from the start of the run. */
+  readonly at: number
+  readonly took: number
+}
+
 /**
- * How long calls still went wrong each time an upstream was well again: from its recovery to the end of the last call
- * that was made after it and failed or was rejected, before the upstream fell ill once more. `until` is when the run
- * ended; a recovery that it did not see has no number.
+ * The recoveries of an upstream that the run saw; `until` is when it ended. Each took until the end of the last call that
+ * was made after it and failed or was rejected, before the upstream fell ill once more.
  */
-export const recoveries = (calls: ReadonlyArray<Call>, script: Script, until: number): ReadonlyArray<number> =>
+export const recoveries = (calls: ReadonlyArray<Call>, script: Script, until: number): ReadonlyArray<Recovery> =>
   script.flatMap(({ from: well, health, to: ill }, index) => {
-    const ailing = script[index - 1]
-    if (health !== "healthy" || ailing === undefined || ailing.health === "healthy" || until < well) return []
+    const before = script[index - 1]
+    if (health !== "healthy" || before === undefined || before.health === "healthy" || until < well) return []
     const wrong = calls.filter(({ end, from }) =>
       (end._tag === "Failed" || end._tag === "Rejected") && from >= well && from < ill
     )
-    return [wrong.reduce((last, { to }) => Math.max(last, to - well), 0)]
+    return [{ at: well, took: wrong.reduce((last, { to }) => Math.max(last, to - well), 0) }]
   })
 
 /** One side of the comparison. */
@@ -106,10 +112,10 @@ export const summary = ({ guarded, scripts, unguarded, until }: Comparison): Rea
   const all = sides.map(({ calls }) => totals(calls))
   const recovered = Object.entries(scripts).flatMap(([key, script]) => {
     const perSide = sides.map(({ calls }) => recoveries(calls.filter((call) => call.key === key), script, until))
-    return (perSide[0] ?? []).flatMap((_, nth) =>
+    return (perSide[0] ?? []).flatMap(({ at }, nth) =>
       row(
-        `${key} well again: calls went wrong for another`,
-        perSide.map((times) => Text.seconds(times[nth] ?? 0))
+        `${key} was well at ${Text.seconds(at)}: served again after`,
+        perSide.map((recoveries) => Text.seconds(recoveries[nth]?.took ?? 0))
       )
     )
   })
@@ -117,7 +123,7 @@ export const summary = ({ guarded, scripts, unguarded, until }: Comparison): Rea
   const [ours, theirs] = all
   return [
     ...table([
-      ["", unguarded === undefined ? "" : "with Reclose", "without"],
+      ...(unguarded === undefined ? [] : row("", ["with Reclose", "without"])),
       ...row("calls", sides.map(({ calls }) => calls.length)),
       ...row("answered", all.map(({ answered }) => answered)),
       ...(refused ? row("answered that the request is wrong (4xx)", all.map(({ refused }) => refused)) : []),
@@ -136,14 +142,20 @@ export const summary = ({ guarded, scripts, unguarded, until }: Comparison): Rea
 /** Says what the breaker was good for, and what it cost. */
 const verdict = (ours: Totals, theirs: Totals): ReadonlyArray<string> => {
   const spared = theirs.failed - ours.failed
-  const saved = theirs.wasted - ours.wasted
   const lost = theirs.answered - ours.answered
   return [
-    spared > 0
-      ? ` The breaker spared the callers ${spared} failing calls and ${Text.seconds(saved)} of waiting for them.`
-      : " The breaker spared the callers nothing: too little failed.",
+    ...(spared > 0
+      ? [
+        ` The breaker spared its callers ${spared} failing calls, and ${
+          Text.seconds(theirs.wasted - ours.wasted)
+        } of waiting for them.`
+      ]
+      : [" The breaker spared its callers nothing: too little failed."]),
     ...(lost > 0
-      ? [` It cost them ${lost} answers that the sick upstream would still have given, and the time until a probe.`]
+      ? [
+        ` It cost them ${lost} answers: a sick upstream still gives a few, and one that is well`,
+        " again gives none until a probe finds out."
+      ]
       : [])
   ]
 }

@@ -6,16 +6,18 @@ import { Duration } from "effect"
 
 export type Colour = "red" | "green" | "yellow" | "dim" | "bold"
 
+const escape = "\u001b"
+
 const codes: Readonly<Record<Colour, number>> = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 }
 
 export type Paint = (colour: Colour, text: string) => string
 
 export const painter = (colours: boolean): Paint => (colour, text) =>
-  colours && text !== "" ? `\u001b[${codes[colour]}m${text}\u001b[0m` : text
+  colours && text !== "" ? `${escape}[${codes[colour]}m${text}\u001b[0m` : text
 
 export const seconds = (millis: number): string => `${(millis / 1_000).toFixed(1)} s`
 
-export const percent = (share: number): string => `${Math.round(share * 100)} %`
+const percent = (share: number): string => `${Math.round(share * 100)} %`
 
 export const ordinal = (n: number): string => {
   const teen = n % 100 > 10 && n % 100 < 14
@@ -31,7 +33,7 @@ export const phaseName: Readonly<Record<CircuitPhase, string>> = {
 export const phaseColour: Readonly<Record<CircuitPhase, Colour>> = { Closed: "green", Open: "red", HalfOpen: "yellow" }
 
 /** What a rule measures, beside what it opens at. */
-export const reading = (reading: Reading): string => {
+const reading = (reading: Reading): string => {
   switch (reading._tag) {
     case "Consecutive":
       return `${reading.failures} failures in a row (opens at ${reading.threshold})`
@@ -48,6 +50,26 @@ export const reading = (reading: Reading): string => {
       return `${reading.calls} calls in flight for ${
         seconds(reading.olderThan)
       } or more (opens at ${reading.threshold})`
+  }
+}
+
+/** The same for the corner of an eye: how far a rule is from opening. */
+export const gauge = (reading: Reading): string => {
+  switch (reading._tag) {
+    case "Consecutive":
+      return `${reading.failures} of ${reading.threshold} failures in a row`
+    case "Failures":
+      return `${reading.failures} of ${reading.threshold} failures`
+    case "FailureRate":
+    case "SlowCallRate": {
+      if (reading.calls < reading.minimumCalls) {
+        return `too few calls to judge (${reading.calls} of ${reading.minimumCalls})`
+      }
+      const how = reading._tag === "FailureRate" ? "failed" : "slow"
+      return `${percent(reading.rate)} ${how} (opens at ${percent(reading.threshold)})`
+    }
+    case "InFlightAge":
+      return `${reading.calls} of ${reading.threshold} calls hang`
   }
 }
 
@@ -79,9 +101,15 @@ export const transition = ({ consecutiveOpenings, openDuration, reason: why, to 
 /** Cuts a line to a width, leaving escape sequences whole. */
 export const clip = (line: string, width: number): string => {
   let room = width
-  // oxlint-disable-next-line no-control-regex -- colours are control characters
-  return line.replace(
-    /\u001b\[\d+m|./gu,
-    (part) => part.length > 1 && part.startsWith("\u001b") || room-- > 0 ? part : ""
-  )
+  return line
+    .split(escapes)
+    .map((part) => {
+      if (part.startsWith(escape)) return part
+      const kept = [...part].slice(0, room)
+      room -= kept.length
+      return kept.join("")
+    })
+    .join("")
 }
+
+const escapes = new RegExp(`(${escape}\\[\\d+m)`)

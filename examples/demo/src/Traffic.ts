@@ -1,8 +1,8 @@
 /**
  * Requests on a schedule, sent with a breaker or without one, and how each of them ended for its caller.
  */
-import { CircuitBreaker, Outcome, withBreaker } from "@reclose/core"
-import { Chunk, type Duration, Effect, Exit, FiberSet, Predicate, Ref } from "effect"
+import { type CircuitBreaker, type CircuitOpen, Outcome, withBreaker } from "@reclose/core"
+import { type Cause, Chunk, type Duration, Effect, Exit, FiberSet, Predicate, Ref } from "effect"
 import { HttpClient, type HttpClientError, type HttpClientRequest } from "effect/http"
 import type { Stopwatch } from "./Stopwatch.ts"
 
@@ -38,11 +38,22 @@ export type Journal = Ref.Ref<Chunk.Chunk<Call>>
 export const makeJournal: Effect.Effect<Journal> = Ref.make(Chunk.empty())
 
 /** Sends one request and reads how it went. */
-export type Send = (request: Request) => Effect.Effect<End>
+export type Send<R> = (request: Request) => Effect.Effect<End, never, R>
 
 /** The status is all the demo wants to know, but the call is over only when the body has arrived. */
-const exchange = (http: HttpClientRequest.HttpClientRequest) =>
-  Effect.flatMap(HttpClient.execute(http), (response) => Effect.as(response.arrayBuffer, response.status))
+const exchange = ({ http }: Request, timeout: Duration.Duration) =>
+  HttpClient.execute(http).pipe(
+    Effect.flatMap((response) => Effect.as(response.arrayBuffer, response.status)),
+    Effect.timeout(timeout)
+  )
+
+/** Sends requests as they are. */
+export const unguarded = (timeout: Duration.Duration): Send<HttpClient.HttpClient> => (request) =>
+  read(exchange(request, timeout))
+
+/** Sends them through their circuit. The timeout is inside: an upstream that hangs counts as one that fails. */
+export const guarded = (timeout: Duration.Duration): Send<HttpClient.HttpClient | CircuitBreaker> => (request) =>
+  read(withBreaker(exchange(request, timeout), { key: request.key, classify }))
 
 /** A 5xx speaks against the upstream as much as no answer at all; a 4xx speaks against the request. */
 export const classify = (exit: Exit.Exit<number, unknown>): Outcome.Outcome => {
@@ -51,64 +62,41 @@ export const classify = (exit: Exit.Exit<number, unknown>): Outcome.Outcome => {
   return Outcome.fromExit(exit)
 }
 
-const endOf = (status: number): End =>
+type Problem = HttpClientError.HttpClientError | Cause.TimeoutError | CircuitOpen
+
+const read = <R>(call: Effect.Effect<number, Problem, R>): Effect.Effect<End, never, R> =>
+  Effect.match(call, { onSuccess: endOfStatus, onFailure: endOfProblem })
+
+const endOfStatus = (status: number): End =>
   status >= 500
     ? { _tag: "Failed", why: `answered ${status}` }
     : { _tag: status >= 400 ? "Refused" : "Answered" }
 
+const endOfProblem = (problem: Problem): End => {
+  switch (problem._tag) {
+    case "CircuitOpen":
+      return { _tag: "Rejected" }
+    case "TimeoutError":
+      return { _tag: "Failed", why: "no answer in time" }
+    case "HttpClientError":
+      return { _tag: "Failed", why: whyOf(problem) }
+  }
+}
+
+/** The system's code for what went wrong with a connection, such as ECONNREFUSED, says most in least. */
 const whyOf = ({ message, reason }: HttpClientError.HttpClientError): string => {
   const cause = "cause" in reason ? reason.cause : undefined
   return Predicate.hasProperty(cause, "code") && Predicate.isString(cause.code) ? cause.code : message
 }
 
-const timedOut: End = { _tag: "Failed", why: "no answer in time" }
-
-/** Sends requests as they are. */
-export const unguarded = Effect.fnUntraced(function*(timeout: Duration.Duration): Effect.fn.Return<
-  Send,
-  never,
-  HttpClient.HttpClient
-> {
-  const client = yield* HttpClient.HttpClient
-  return ({ http }) =>
-    exchange(http).pipe(
-      Effect.timeout(timeout),
-      Effect.map(endOf),
-      Effect.catchTag("TimeoutError", () => Effect.succeed(timedOut)),
-      Effect.catchTag("HttpClientError", (error) => Effect.succeed<End>({ _tag: "Failed", why: whyOf(error) })),
-      Effect.provideService(HttpClient.HttpClient, client)
-    )
-})
-
-/** The same with one line more: `withBreaker`, around the timeout, so that a hanging upstream counts as a failing one. */
-export const guarded = Effect.fnUntraced(function*(timeout: Duration.Duration): Effect.fn.Return<
-  Send,
-  never,
-  HttpClient.HttpClient | CircuitBreaker
-> {
-  const client = yield* HttpClient.HttpClient
-  const breaker = yield* CircuitBreaker
-  return ({ http, key }) =>
-    exchange(http).pipe(
-      Effect.timeout(timeout),
-      withBreaker({ key, classify }),
-      Effect.map(endOf),
-      Effect.catchTag("CircuitOpen", () => Effect.succeed<End>({ _tag: "Rejected" })),
-      Effect.catchTag("TimeoutError", () => Effect.succeed(timedOut)),
-      Effect.catchTag("HttpClientError", (error) => Effect.succeed<End>({ _tag: "Failed", why: whyOf(error) })),
-      Effect.provideService(HttpClient.HttpClient, client),
-      Effect.provideService(CircuitBreaker, breaker)
-    )
-})
-
 /**
  * Sends every request at its time, however the ones before it fare: callers in the real world don't wait for each other
  * either. Ends when the last call has.
  */
-export const run = Effect.fnUntraced(function*(options: {
+export const run = Effect.fnUntraced(function*<R>(options: {
   /** In the order of their times. */
   readonly requests: ReadonlyArray<Request>
-  readonly send: Send
+  readonly send: Send<R>
   readonly stopwatch: Stopwatch
   readonly journal: Journal
 }) {

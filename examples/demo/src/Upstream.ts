@@ -72,8 +72,6 @@ export interface Upstream {
 export const serve = Effect.fnUntraced(function*(options: {
   readonly script: Script
   readonly stopwatch: Stopwatch
-  /** How many times faster than life the upstream answers. */
-  readonly speed: number
 }) {
   let received = 0
   let receivedWhileSick = 0
@@ -83,11 +81,11 @@ export const serve = Effect.fnUntraced(function*(options: {
     const health = healthAt(options.script, yield* options.stopwatch.elapsed)
     if (health !== "healthy") receivedWhileSick++
     const { after, end } = answer(health, received++)
-    yield* Effect.sleep(after / options.speed)
+    yield* Effect.sleep(after)
     if (end === "reset") {
+      // Whatever this handler answers, nobody is left to read it.
       NodeHttpServerRequest.toIncomingMessage(request).socket.resetAndDestroy()
-      // Nobody is left to answer; the closed connection interrupts this handler.
-      return yield* Effect.never
+      return HttpServerResponse.empty()
     }
     return HttpServerResponse.text(end === 200 ? "42" : "overloaded", { status: end })
   })
@@ -97,7 +95,8 @@ export const serve = Effect.fnUntraced(function*(options: {
     port: 0,
     gracefulShutdownTimeout: "100 millis"
   })
-  yield* server.serve(handle)
+  // A handler is uninterruptible by default, so a caller that gave up would leave it sleeping.
+  yield* server.serve(Effect.interruptible(handle))
   const upstream: Upstream = {
     url: HttpServer.formatAddress(server.address),
     receivedWhileSick: Effect.sync(() => receivedWhileSick)

@@ -1,7 +1,7 @@
 /**
  * What a person sees: the scene of a run as text.
  */
-import type { CircuitPhase, CircuitState, Transition } from "@reclose/core"
+import type { CallCounts, CircuitPhase, CircuitState, Transition } from "@reclose/core"
 import { Duration } from "effect"
 import * as Summary from "./Summary.ts"
 import * as Text from "./Text.ts"
@@ -9,7 +9,7 @@ import { type Health, healthAt, meaning, type Script } from "./Upstream.ts"
 
 /** Something that happened, with its time in milliseconds from the start of the run. */
 export type News =
-  | { readonly _tag: "Transition"; readonly at: number; readonly transition: Transition }
+  | { readonly _tag: "Transition"; readonly at: number; readonly transition: Transition; readonly counts: CallCounts }
   | { readonly _tag: "Health"; readonly at: number; readonly key: string; readonly health: Health }
 
 /** A moment of a run. */
@@ -31,6 +31,7 @@ export interface Size {
 
 const cells = 48
 const labelWidth = 10
+const maxBlocks = 4
 
 /** One line of what happened. */
 export const news = (news: News, paint: Text.Paint): string => {
@@ -44,6 +45,10 @@ export const news = (news: News, paint: Text.Paint): string => {
   return `${at}  ${key}: ${paint(Text.phaseColour[to], name)}${text.slice(name.length)}`
 }
 
+/** The same where nothing else shows how the calls fare. */
+export const plainNews = (item: News, paint: Text.Paint): string =>
+  item._tag === "Health" ? news(item, paint) : `${news(item, paint)}  [${counts(item.counts, Text.painter(false))}]`
+
 const transitionsOf = (scene: Scene, key: string) =>
   scene.news.flatMap((news) => news._tag === "Transition" && news.transition.key === key ? [news] : [])
 
@@ -51,7 +56,7 @@ const transitionsOf = (scene: Scene, key: string) =>
 const outlook = ({ phase, probes, readings, retryAfter }: CircuitState): string => {
   switch (phase) {
     case "Closed":
-      return readings.map(Text.reading).join(", ")
+      return [...new Set(readings.map(Text.gauge))].join(", ")
     case "Open": {
       const left = Duration.toMillis(retryAfter)
       return left > 0 ? `rejects every call, next probe in ${Text.seconds(left)}` : "the next call is a probe"
@@ -66,11 +71,13 @@ const background = (scene: Scene, { consecutiveOpenings, key, phase }: CircuitSt
   const openings = transitionsOf(scene, key).filter(({ transition }) => transition.to === "Open")
   const tripped = openings.findLast(({ transition }) => transition.reason._tag === "Tripped")
   if (phase === "Closed") {
-    return openings.length === 0 ? "has never opened" : `has opened ${openings.length} times so far`
+    return openings.length === 0
+      ? "has never opened"
+      : `has opened ${openings.length === 1 ? "once" : `${openings.length} times`}`
   }
   if (tripped === undefined) return ""
-  const again = consecutiveOpenings > 1 ? `; open for the ${Text.ordinal(consecutiveOpenings)} time in a row` : ""
-  return `opened because ${Text.reason(tripped.transition.reason)}${again}`
+  const again = consecutiveOpenings > 1 ? `; ${Text.ordinal(consecutiveOpenings)} opening in a row` : ""
+  return `${Text.reason(tripped.transition.reason)}${again}`
 }
 
 const glyphs: Readonly<Record<CircuitPhase | Health, readonly [glyph: string, colour: Text.Colour]>> = {
@@ -110,7 +117,7 @@ const phaseWithin = (changes: ReadonlyArray<{ readonly at: number; readonly tran
   return within.includes("HalfOpen") ? "HalfOpen" : within.at(-1) ?? before
 }
 
-const counts = ({ counts: { failed, ignored, rejected, succeeded } }: CircuitState, paint: Text.Paint): string =>
+const counts = ({ failed, ignored, rejected, succeeded }: CallCounts, paint: Text.Paint): string =>
   `let through ${succeeded + failed + ignored}   ${paint(failed > 0 ? "red" : "dim", `failed ${failed}`)}   ${
     paint(rejected > 0 ? "yellow" : "dim", `rejected ${rejected}`)
   }`
@@ -123,21 +130,21 @@ const block = (scene: Scene, circuit: CircuitState, paint: Text.Paint): Readonly
   const label = (text: string) => paint("dim", ` ${text.padEnd(labelWidth)}`)
   const changes = transitionsOf(scene, circuit.key)
   return [
-    ` ${paint("bold", circuit.key.padEnd(labelWidth))}${phase(circuit, paint)} ${outlook(circuit)}`,
+    ` ${paint("bold", `${circuit.key} `.padEnd(labelWidth))}${phase(circuit, paint)} ${outlook(circuit)}`,
     `${label("")}${background(scene, circuit)}`,
     ...(script === undefined ? [] : [
       `${label("upstream")}${strip(scene, paint, (from) => healthAt(script, from))}  ${healthAt(script, scene.elapsed)}`
     ]),
     `${label("circuit")}${strip(scene, paint, phaseWithin(changes))}  ${circuit.phase.toLowerCase()}`,
-    `${label("calls")}${counts(circuit, paint)}`,
+    `${label("calls")}${counts(circuit.counts, paint)}`,
     ""
   ]
 }
 
-const line = (circuit: CircuitState, paint: Text.Paint): string =>
-  ` ${circuit.key.padEnd(32)}${phase(circuit, paint)} ${counts(circuit, paint)}   ${
-    circuit.phase === "Closed" ? "" : outlook(circuit)
-  }`
+const line = (circuit: CircuitState, paint: Text.Paint): string => {
+  const fares = ` ${circuit.key.padEnd(32)}${phase(circuit, paint)} ${counts(circuit.counts, paint)}`
+  return circuit.phase === "Closed" ? fares : `${fares}   ${outlook(circuit)}`
+}
 
 /** Those in trouble first: what does not fit on the screen is what needs no look. */
 const byTrouble = (circuits: ReadonlyArray<CircuitState>): ReadonlyArray<CircuitState> => {
@@ -148,7 +155,7 @@ const byTrouble = (circuits: ReadonlyArray<CircuitState>): ReadonlyArray<Circuit
 const circuitLines = (scene: Scene, paint: Text.Paint, rows: number): ReadonlyArray<string> => {
   const blocks = scene.circuits.flatMap((circuit) => block(scene, circuit, paint))
   if (blocks.length <= rows) return blocks
-  if (scene.circuits.length < rows) return [...scene.circuits.map((circuit) => line(circuit, paint)), ""]
+  if (scene.circuits.length < rows) return [...circuits(scene, paint), ""]
   const shown = Math.max(0, rows - 2)
   return [
     ...byTrouble(scene.circuits).slice(0, shown).map((circuit) => line(circuit, paint)),
@@ -156,6 +163,18 @@ const circuitLines = (scene: Scene, paint: Text.Paint, rows: number): ReadonlyAr
     ""
   ]
 }
+
+/** How each circuit stands, in a line each. */
+export const circuits = (scene: Scene, paint: Text.Paint): ReadonlyArray<string> =>
+  scene.circuits.map((circuit) => line(circuit, paint))
+
+/** What is left of the screen when a run has ended: all of its news, without the numbers that its summary repeats. */
+export const last = (scene: Scene, paint: Text.Paint): ReadonlyArray<string> => [
+  ...scene.circuits.length > maxBlocks
+    ? [...circuits(scene, paint), ""]
+    : scene.circuits.flatMap((circuit) => block(scene, circuit, paint)),
+  ...scene.news.map((item) => news(item, paint))
+]
 
 /** The whole screen, in at most so many rows and columns. */
 export const frame = (scene: Scene, paint: Text.Paint, { columns, rows }: Size): ReadonlyArray<string> => {

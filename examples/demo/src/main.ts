@@ -25,7 +25,7 @@ const readText = Effect.fnUntraced(
 
 const readPolicy = Effect.fnUntraced(function*(path: string) {
   const text = yield* readText(path)
-  const json = yield* Schema.decodeEffect(Schema.UnknownFromJsonString)(text)
+  const json = yield* Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))(text)
   return yield* Policy.fromJson(json)
 }, (effect, path) =>
   Effect.mapError(effect, (cause) =>
@@ -49,7 +49,7 @@ const flags = {
     Flag.withDefault(false)
   ),
   timeout: Flag.String("timeout").pipe(
-    Flag.withDescription("How long a call of your own may take, such as \"2 seconds\""),
+    Flag.withDescription("How long a call of your own may take, \"2 seconds\" unless said otherwise"),
     Flag.withSchema(Schema.DurationFromString),
     Flag.withDefault(Duration.seconds(2))
   ),
@@ -62,7 +62,7 @@ const flags = {
     Flag.withDescription("A line for each change instead of a live screen, as when the output is no terminal"),
     Flag.withDefault(false)
   ),
-  // For tests: everything happens so many times faster.
+  // For tests: the script runs so many times faster.
   speed: Flag.Finite("speed").pipe(
     Flag.withSchema(Schema.Finite.check(Schema.isBetween({ minimum: 0.1, maximum: 100 }))),
     Flag.withDefault(1),
@@ -77,16 +77,16 @@ const demo = Command.make(
     const policy = Option.isSome(policyFile) ? yield* readPolicy(policyFile.value) : undefined
     const text = Option.isSome(requests) ? yield* readText(requests.value) : undefined
     const screen = yield* Screen.make({ plain })
-    const stopwatch = yield* Stopwatch.start
+    const stopwatch = yield* Stopwatch.make
     const plan = text === undefined
       ? yield* Scenario.plan({ speed, stopwatch, policy })
       : yield* Replay.plan({ text, policy, timeout, compare })
-    yield* Run.run(plan, stopwatch, screen)
+    yield* Effect.raceFirst(Run.run(plan, stopwatch, screen), screen.closed)
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
     "Circuit breakers at work: sends real HTTP requests to servers that fall ill, and shows what the circuits do "
-      + "about it, beside the same traffic without a breaker. Ends by itself after 20 seconds."
+      + "about it, beside the same traffic without a breaker. Ends by itself in about 20 seconds."
   ),
   Command.withExamples([
     { command: "demo", description: "Two scripted upstreams on this machine" },

@@ -42,8 +42,8 @@ export interface GuardOptions<A, E, R = never> {
   /**
    * Says what the end of the call means for the dependency. Default `Outcome.fromExit`.
    *
-   * It is not asked about an interruption, which is always ignored. If it dies, its call counts as ignored, the defect
-   * surfaces with the call's own exit, and the event `ClassifierFailed` says so.
+   * It is not asked about an interruption, which is always ignored. If it dies, its call counts as ignored, the guarded
+   * call dies with the same defect, and the event `ClassifierFailed` says so.
    */
   readonly classify?: ((exit: Exit.Exit<A, E>) => Outcome | Effect.Effect<Outcome, never, R>) | undefined
 }
@@ -71,7 +71,8 @@ export interface WithBreaker<Needs> {
  *
  * **Details**
  *
- * What takes a key fails with a `PolicyError` for one that can't name a circuit.
+ * What takes a key fails with a `PolicyError` for one that can't name a circuit. So does what steers a circuit that the
+ * table has no room for, see `maxKeys`.
  *
  * @category models
  * @since 0.1.0
@@ -88,7 +89,7 @@ export interface Breaker {
     key: string,
     classify?: GuardOptions<A, E, R2>["classify"]
   ) => Effect.Effect<A, E | CircuitOpen, R | R2>
-  /** A circuit as it stands. One that was never used is closed. */
+  /** A circuit as it stands: as the store knows it if no call has used it yet, and closed if the store doesn't. */
   readonly state: (key: string) => Effect.Effect<CircuitState, PolicyError>
   /** All circuits that are held, in no order. */
   readonly list: Effect.Effect<ReadonlyArray<CircuitState>>
@@ -172,18 +173,24 @@ const make = Effect.fnUntraced(function*(
   }
 
   const run = (key: string, event: Event): Effect.Effect<void, PolicyError> =>
-    Effect.suspend(() =>
-      isKey(key)
-        ? Effect.map(acquire(key), (entry) => {
-          if (entry !== undefined) engine.run(entry, event)
-        })
-        : Effect.fail(keyError(key))
-    )
+    Effect.suspend(() => {
+      if (!isKey(key)) return Effect.fail(keyError(key))
+      return Effect.flatMap(acquire(key), (entry) => {
+        if (entry === undefined) return Effect.fail(engine.table.fullError)
+        engine.run(entry, event)
+        return Effect.void
+      })
+    })
 
   const stateOf = (entry: CircuitEntry): CircuitState => {
     engine.run(entry, { _tag: "Tick" })
     return readState(entry, engine.at())
   }
+
+  /** The state of a key that no call has used yet, as the store knows it. Looking takes no place in the table. */
+  const unusedState = (key: string): Effect.Effect<CircuitState> =>
+    Effect.map(persistence.read(key), (snapshot) =>
+      snapshot === undefined ? closedState(key) : readState(engine.makeEntry(key, snapshot), engine.at()))
 
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
     const entry = engine.table.get(key)
@@ -200,7 +207,7 @@ const make = Effect.fnUntraced(function*(
       Effect.suspend(() => {
         const entry = engine.table.get(key)
         if (entry !== undefined) return Effect.succeed(stateOf(entry))
-        return isKey(key) ? Effect.succeed(closedState(key)) : Effect.fail(keyError(key))
+        return isKey(key) ? unusedState(key) : Effect.fail(keyError(key))
       }),
     list: Effect.sync(() => Array.from(engine.table.values(), stateOf)),
     forceOpen: (key) => run(key, { _tag: "Override", override: "ForcedOpen" }),
@@ -363,6 +370,9 @@ const makeWithBreaker = <Needs>(breaker: Guard["breaker"]): WithBreaker<Needs> =
  * - Put timeouts and retries inside: `call.pipe(Effect.timeout("2 seconds"), withBreaker("quotes"))`. A timeout outside
  *   interrupts the guarded call, which counts as nothing, so a dependency that hangs would never open its circuit.
  * - A key that can't name a circuit is a defect with a `PolicyError`.
+ * - Don't guard a call twice with one key: on trial, the inner guard would find the outer one holding the probe, and its
+ *   rejection would fail that probe. A `CircuitOpen` of another key counts as a failure of the outer one, unless
+ *   classified otherwise.
  *
  * **Example** (Failing fast, handled)
  *

@@ -33,7 +33,7 @@ export interface CircuitState {
 }
 
 /**
- * Calls since a circuit was made, by how they ended. `ignored` counts interruptions, too.
+ * Calls since a circuit was made, by how they ended. Interrupted calls are in none of these numbers.
  *
  * @category models
  * @since 0.1.0

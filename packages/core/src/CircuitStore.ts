@@ -55,7 +55,8 @@ export class CircuitStoreError extends Data.TaggedError("CircuitStoreError")<{
  *
  * A store never decides anything. A breaker reads a key once, on its first use, and then decides in memory; it writes
  * after a circuit changed its phase or an operator overrode it, beside the calls and never in front of them. A store
- * that fails costs no call: the circuit goes on by local judgement and the event `StoreFailed` says so.
+ * that fails costs no call: the circuit goes on by local judgement and the event `StoreFailed` says so. So it does when a
+ * store takes longer than 100 milliseconds to read, or a second to replace.
  *
  * **Gotchas**
  *

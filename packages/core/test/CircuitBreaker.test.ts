@@ -219,6 +219,18 @@ describe("the state of a circuit", () => {
       })
     }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) })))
 
+  it.effect("counts an interrupted call nowhere", () =>
+    Effect.gen(function*() {
+      const nothing = { succeeded: 0, failed: 0, ignored: 0, rejected: 0 }
+      yield* (yield* hold()).interrupt
+      yield* (yield* hold({ key, classify: Outcome.fromExit })).interrupt
+      assert.deepStrictEqual((yield* state).counts, nothing)
+      yield* failing
+      yield* TestClock.adjust("30 seconds")
+      yield* (yield* hold()).interrupt
+      assert.deepStrictEqual((yield* state).counts, { ...nothing, failed: 1 })
+    }).pipe(under(first)))
+
   it.effect("is found to have reopened by whoever lists circuits after the deadline", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker

@@ -113,12 +113,12 @@ describe("a breaker over a store", () => {
       CircuitStore,
       Effect.map(
         CircuitStore,
-        (store) => ({ ...store, read: (key: string) => Effect.delay(store.read(key), "1 second") })
+        (store) => ({ ...store, read: (key: string) => Effect.delay(store.read(key), "50 millis") })
       )
     ).pipe(Layer.provide(store.layer))
     return Effect.gen(function*() {
       const calls = yield* Effect.replicateEffect(Effect.forkChild(succeeding, { startImmediately: true }), 10)
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("50 millis")
       yield* Effect.forEach(calls, Fiber.join)
       assert.strictEqual(store.reads, 1)
     }).pipe(Effect.provide(CircuitBreaker.layer(first).pipe(Layer.provide(slow))))

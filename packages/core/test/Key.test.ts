@@ -99,7 +99,9 @@ describe("a key that", () => {
       ]
       for (const attempt of guarded) {
         const exit = yield* Effect.exit(attempt)
-        const defects = Exit.isFailure(exit) ? exit.cause.reasons.map((reason) => Cause.isDieReason(reason) && reason.defect) : []
+        const defects = Exit.isFailure(exit)
+          ? exit.cause.reasons.map((reason) => Cause.isDieReason(reason) && reason.defect)
+          : []
         assert.lengthOf(defects, 1)
         assert.instanceOf(defects[0], PolicyError)
         assert.deepStrictEqual(defects[0].issues, [{ field: "key", value: key, allowed }])

@@ -9,7 +9,10 @@ const from = (provider: ConfigProvider.ConfigProvider, path = "breaker") =>
 const fromData = (breaker: unknown) => from(ConfigProvider.fromUnknown({ breaker, other: { jitter: 5 } }))
 
 const fromEnvironment = (variables: Readonly<Record<string, string>>, path?: string) =>
-  from(ConfigProvider.fromEnvRecord({ PATH: "/bin", BREAKERS: "5", ...variables }).pipe(ConfigProvider.constantCase), path)
+  from(
+    ConfigProvider.fromEnvRecord({ PATH: "/bin", BREAKERS: "5", ...variables }).pipe(ConfigProvider.constantCase),
+    path
+  )
 
 const issuesOf = <R>(policy: Effect.Effect<Policy.Policy, unknown, R>) =>
   Effect.map(Effect.flip(policy), (error) => {
@@ -42,7 +45,11 @@ const whole = {
   maxKeys: 500,
   idleTimeToLive: "10 minutes",
   keys: {
-    "payments/*": { tripRule: { _tag: "Consecutive", failures: 1 }, openDuration: "20 seconds", halfOpen: { permits: 5 } },
+    "payments/*": {
+      tripRule: { _tag: "Consecutive", failures: 1 },
+      openDuration: "20 seconds",
+      halfOpen: { permits: 5 }
+    },
     "payments/sand.box": { jitter: 0, maxOpenDuration: "1 hour", warmUp: 0 }
   }
 }
@@ -64,7 +71,7 @@ describe("a policy from structured configuration", () => {
   ])("%s is what stands there, and a breaker can be made of it", ([, data]) =>
     Effect.gen(function*() {
       const policy = yield* fromData(data)
-      assert.deepStrictEqual(policy, whole)
+      assert.deepStrictEqual<unknown>(policy, whole)
       yield* CircuitBreaker.make(policy)
     }).pipe(Effect.provide(CircuitStore.layerMemory)))
 
@@ -83,7 +90,9 @@ describe("a policy from structured configuration", () => {
 
   it.effect("is read below a provider's own root, too", () =>
     Effect.gen(function*() {
-      const provider = ConfigProvider.fromUnknown({ app: { breaker: { maxKeys: 5 } } }).pipe(ConfigProvider.nested("app"))
+      const provider = ConfigProvider.fromUnknown({ app: { breaker: { maxKeys: 5 } } }).pipe(
+        ConfigProvider.nested("app")
+      )
       assert.deepStrictEqual(yield* from(provider), { maxKeys: 5 })
     }))
 
@@ -99,7 +108,9 @@ describe("a policy from structured configuration", () => {
     ["an unknown field of a part", { halfOpen: { permit: 3 }, openDuration: { initial: "5 seconds", facto: 2 } }],
     ["an unknown field of a rule", { tripRule: { _tag: "Consecutive", failures: 3, failure: 4 } }],
     ["a field of another rule", { tripRule: { _tag: "Consecutive", failures: 3, window: "5 seconds" } }],
-    ["an unknown field of a rule in a list", { tripRule: { _tag: "Any", rules: [{ _tag: "Consecutive", failures: 3, x: 1 }] } }],
+    ["an unknown field of a rule in a list", {
+      tripRule: { _tag: "Any", rules: [{ _tag: "Consecutive", failures: 3, x: 1 }] }
+    }],
     ["an unknown field of a pattern", { keys: { "payments/*": { maxKeys: 5 } } }],
     ["an unknown kind of rule", { tripRule: { _tag: "Streak" } }],
     ["a rule without its options", { tripRule: { _tag: "Failures" } }],
@@ -125,7 +136,11 @@ describe("a policy from structured configuration", () => {
 
   it.effect("that is a text, and no policy, is a mistake", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* issuesOf(fromData("fast")), [{ field: "policy", value: "fast", allowed: "an object" }])
+      assert.deepStrictEqual(yield* issuesOf(fromData("fast")), [{
+        field: "policy",
+        value: "fast",
+        allowed: "an object"
+      }])
     }))
 
   it.effect("that cannot be read fails as its source does", () =>
@@ -154,7 +169,7 @@ describe("a policy from environment variables", () => {
 
   it.effect("has every field under its name in capitals", () =>
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* fromEnvironment(variables), whole)
+      assert.deepStrictEqual<unknown>(yield* fromEnvironment(variables), whole)
     }))
 
   it.effect("takes JSON text for each part that is an object, and for a list", () =>
@@ -195,15 +210,21 @@ describe("a policy from environment variables", () => {
     ["of one word", undefined, "BREAKER"],
     ["of two words", "paymentBreaker", "PAYMENT_BREAKER"],
     ["of two words, with a dash", "payment-breaker", "PAYMENT_BREAKER"]
-  ])("below a path %s, with a variable that no field accounts for, is a mistake that names it", ([, path, prefix]) =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(yield* fromEnvironment({ [`${prefix}_JITTER`]: "1" }, path), { jitter: 1 })
-      const issues = yield* issuesOf(
-        fromEnvironment({ [`${prefix}_JITTER`]: "1", [`${prefix}_OPNE`]: "1", [`${prefix}_HALF_OPEN_PERMIT`]: "2" }, path)
-      )
-      const named = issues.map(({ field }) => field.replaceAll(/\W/g, "_").toUpperCase()).sort()
-      assert.deepStrictEqual(named, ["HALF_OPEN_PERMIT", "OPNE"])
-    }))
+  ])(
+    "below a path %s, with a variable that no field accounts for, is a mistake that names it",
+    ([, path, prefix]) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* fromEnvironment({ [`${prefix}_JITTER`]: "1" }, path), { jitter: 1 })
+        const issues = yield* issuesOf(
+          fromEnvironment(
+            { [`${prefix}_JITTER`]: "1", [`${prefix}_OPNE`]: "1", [`${prefix}_HALF_OPEN_PERMIT`]: "2" },
+            path
+          )
+        )
+        const named = issues.map(({ field }) => field.replaceAll(/\W/g, "_").toUpperCase()).sort()
+        assert.deepStrictEqual(named, ["HALF_OPEN_PERMIT", "OPNE"])
+      })
+  )
 
   it.effect("with a variable beside the one that says it all is a mistake that names it", () =>
     Effect.gen(function*() {

@@ -1,21 +1,26 @@
 /** Mistakes in how a policy is put together, all of them at once, wherever it is read. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitStore, Policy, PolicyError, TripRule } from "@reclose/core"
+import { CircuitBreaker, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { Duration, Effect, Schedule } from "effect"
-import { Random, seeds } from "./machine/model/random.ts"
-import { backoffOptions, breakerOptions, halfOpenOptions, keyOptions, type Options, ruleOptions } from "./policyOptions.ts"
 
 const keep = Effect.provide(CircuitStore.layerMemory)
 
 /** What is wrong with a policy, by field. A policy that a program would not compile with is a mistake all the same. */
 const mistakes = (policy: unknown) =>
-  Effect.map(Effect.result(CircuitBreaker.make(policy as Policy.Policy)), (made) =>
-    made._tag === "Success" ? {} : Object.fromEntries(made.failure.issues.map((issue) => [issue.field, issue.allowed]))
+  Effect.map(
+    Effect.result(CircuitBreaker.make(policy as Policy.Policy)),
+    (made) =>
+      made._tag === "Success"
+        ? {}
+        : Object.fromEntries(made.failure.issues.map((issue) => [issue.field, issue.allowed]))
   ).pipe(Effect.scoped, keep)
 
 const fields = (policy: unknown) => Effect.map(mistakes(policy), (found) => Object.keys(found).sort())
 
 const consecutive = TripRule.consecutive(3)
+const withHole = [consecutive, consecutive, consecutive]
+delete withHole[1]
+const misspelt: TripRule.TripRule = Object.assign({ failure: 1 }, consecutive)
 const nested = (depth: number): TripRule.TripRule => depth === 0 ? consecutive : TripRule.any([nested(depth - 1)])
 
 describe("an unknown field", () => {
@@ -35,7 +40,11 @@ describe("an unknown field", () => {
       { tripRule: { ...TripRule.failures({ failures: 3, window: "1 second" }), minimumCalls: 5 } },
       "_tag, failures, window"
     ],
-    ["tripRule.failures", { tripRule: { ...TripRule.failureRate(), failures: 5 } }, "_tag, threshold, window, minimumCalls"],
+    [
+      "tripRule.failures",
+      { tripRule: { ...TripRule.failureRate(), failures: 5 } },
+      "_tag, threshold, window, minimumCalls"
+    ],
     [
       "tripRule.olderThan",
       { tripRule: { ...TripRule.slowCallRate({ slowerThan: "1 second" }), olderThan: 5 } },
@@ -50,7 +59,7 @@ describe("an unknown field", () => {
     ["tripRule.failures", { tripRule: { ...TripRule.all([consecutive]), failures: 1 } }, "_tag, rules"],
     [
       "tripRule.rules[1].rules[0].failure",
-      { tripRule: TripRule.any([consecutive, { _tag: "All", rules: [{ ...consecutive, failure: 1 } as TripRule.TripRule] }]) },
+      { tripRule: TripRule.any([consecutive, TripRule.all([misspelt])]) },
       "_tag, failures"
     ],
     ["__proto__", JSON.parse(`{ "__proto__": { "jitter": 1 } }`), `${key}, maxKeys, idleTimeToLive, keys`]
@@ -61,7 +70,11 @@ describe("an unknown field", () => {
 
   it.effect("that is undefined is none", () =>
     Effect.gen(function*() {
-      const policy = { opneDuration: undefined, halfOpen: { permit: undefined }, openDuration: { initial: 1, by: undefined } }
+      const policy = {
+        opneDuration: undefined,
+        halfOpen: { permit: undefined },
+        openDuration: { initial: 1, by: undefined }
+      }
       assert.deepStrictEqual(yield* mistakes(policy), {})
     }))
 })
@@ -82,7 +95,7 @@ describe("a trip rule", () => {
     ["of 17 rules", TripRule.any(Array.from({ length: 17 }, () => consecutive)), "tripRule.rules", list],
     ["without its list", { _tag: "All" }, "tripRule.rules", list],
     ["with an object for its list", { _tag: "Any", rules: { 0: consecutive, length: 1 } }, "tripRule.rules", list],
-    ["with a hole in its list", { _tag: "Any", rules: [consecutive, , consecutive] }, "tripRule.rules[1]", "an object"],
+    ["with a hole in its list", { _tag: "Any", rules: withHole }, "tripRule.rules[1]", "an object"],
     ["nested too deep", nested(6), `tripRule${".rules[0]".repeat(5)}.rules`, list],
     [
       "whose minimum of calls is above its window",
@@ -143,9 +156,18 @@ describe("a cap below the first opening", () => {
 
   it.effect.each<[string, Policy.Policy]>([
     ["as long as it", { openDuration: "5 seconds", maxOpenDuration: "5 seconds" }],
-    ["over a shorter opening of the policy", { openDuration: "1 second", keys: { a: { maxOpenDuration: "2 seconds" } } }],
-    ["of the policy over a longer opening of a pattern", { maxOpenDuration: "5 hours", keys: { a: { openDuration: "2 hours" } } }],
-    ["over a schedule, which it cuts short", { openDuration: Schedule.spaced("1 minute"), maxOpenDuration: "10 seconds" }],
+    ["over a shorter opening of the policy", {
+      openDuration: "1 second",
+      keys: { a: { maxOpenDuration: "2 seconds" } }
+    }],
+    ["of the policy over a longer opening of a pattern", {
+      maxOpenDuration: "5 hours",
+      keys: { a: { openDuration: "2 hours" } }
+    }],
+    ["over a schedule, which it cuts short", {
+      openDuration: Schedule.spaced("1 minute"),
+      maxOpenDuration: "10 seconds"
+    }],
     [
       "over a schedule of the policy",
       { openDuration: Schedule.exponential("5 seconds"), keys: { a: { maxOpenDuration: "10 seconds" } } }
@@ -165,7 +187,9 @@ describe("a pattern", () => {
   ])("that %s is a mistake", ([, pattern]) =>
     Effect.gen(function*() {
       const allowed = "1 to 512 characters, none of them a control character or half of a surrogate pair"
-      assert.deepStrictEqual(yield* mistakes({ keys: { [pattern]: {} } }), { [`keys[${JSON.stringify(pattern)}]`]: allowed })
+      assert.deepStrictEqual(yield* mistakes({ keys: { [pattern]: {} } }), {
+        [`keys[${JSON.stringify(pattern)}]`]: allowed
+      })
     }))
 
   it.effect.each<[string, unknown, string]>([
@@ -203,7 +227,9 @@ describe("a schedule", () => {
   const waiting = Schedule.fromStep(
     Effect.succeed(() => Effect.as(Effect.sleep("1 second"), [0, Duration.seconds(1)] as [number, Duration.Duration]))
   )
-  const broken = Schedule.fromStep(Effect.succeed((): Effect.Effect<[number, Duration.Duration]> => Effect.die("broken")))
+  const broken = Schedule.fromStep(
+    Effect.succeed((): Effect.Effect<[number, Duration.Duration]> => Effect.die("broken"))
+  )
 
   it.effect.each<[string, Schedule.Schedule<unknown, number>]>([
     ["never recurs", never],

@@ -109,12 +109,12 @@ export const halfOpenOptions: Options = {
 }
 
 /** The options of a key, but for those of its rule, its backoff and its trial. */
-export const keyOptions: Options = {
+export const keyOptions = {
   openDuration: { ...age, allowed: `${age.allowed}, an object with initial and factor, or a Schedule` },
   maxOpenDuration: duration("1 millis", "7 days", [...belowMilli, "8 days", 604_800_001]),
   jitter: share({ zero: true }),
   warmUp: duration("0 millis", "1 day", aboveDay)
-}
+} satisfies Options
 
 export const backoffOptions: Options = {
   initial: age,

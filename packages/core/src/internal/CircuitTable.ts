@@ -1,4 +1,5 @@
 /** The circuits of a breaker by key, bounded, the idle ones forgotten a few at a time. */
+import { PolicyError } from "../PolicyError.ts"
 import type { CircuitEntry } from "./CircuitEntry.ts"
 
 /** How many circuits the hand passes for each new key: idle ones go faster than new ones come. */
@@ -27,14 +28,20 @@ export class CircuitTable {
     return this.entries.get(key)
   }
 
+  /** What steering a circuit fails with where it can have no place. */
+  get fullError(): PolicyError {
+    const allowed = "more than the circuits that are open or overridden, which can't make room"
+    return new PolicyError({ issues: [{ field: "maxKeys", value: this.limits.maxKeys, allowed }] })
+  }
+
   values(): IterableIterator<CircuitEntry> {
     return this.entries.values()
   }
 
   /** Puts a circuit into the table, or answers false where no other can make room for it. */
   add(entry: CircuitEntry, at: number): boolean {
-    this.sweep(at, sweptPerKey)
-    if (!this.hasRoom && !this.makeRoom(at)) return false
+    if (this.hasRoom) this.sweep(at, sweptPerKey)
+    else if (!this.makeRoom(at)) return false
     entry.idleSince = seconds(at)
     this.entries.set(entry.key, entry)
     return true

@@ -249,17 +249,22 @@ export class Engine {
     return undefined
   }
 
-  /** Puts a circuit in the place of the one that a key has. Whoever isolated the key keeps it isolated. */
+  /**
+   * Puts a circuit in the place of the one that a key has, in a generation above both. Whoever isolated the key keeps it
+   * isolated.
+   */
   replace(key: string, snapshot: CircuitSnapshot): void {
-    const isolations = this.table.get(key)?.circuit.isolations ?? 0
-    const entry = this.makeEntry(key, snapshot)
-    entry.circuit = { ...entry.circuit, isolations }
+    const before = this.table.get(key)?.circuit
+    const generation = Math.max(snapshot.generation, before?.phase.generation ?? 0)
+    const entry = this.makeEntry(key, { ...snapshot, generation })
+    entry.circuit = { ...entry.circuit, isolations: before?.isolations ?? 0 }
     this.refresh(entry)
     if (this.table.set(entry, this.at())) this.onChange(entry)
     else this.events.publish({ _tag: "KeyRefused", key })
   }
 
-  private makeEntry(key: string, snapshot: CircuitSnapshot | undefined): CircuitEntry {
+  /** The circuit of a key as a snapshot has it, in no table. */
+  makeEntry(key: string, snapshot: CircuitSnapshot | undefined): CircuitEntry {
     const policy = this.policies.forKey(key)
     const now = this.now()
     const circuit = snapshot === undefined

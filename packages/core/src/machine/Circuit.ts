@@ -305,6 +305,8 @@ export const settle = (
   now: number
 ): Step => {
   const at = circuit.time.at(now)
+  // Before anything is judged: a call that is back is no longer in flight.
+  if (permit.call !== undefined && circuit.phase._tag === "Closed") circuit.phase.inFlight?.remove(permit.call)
   const ticked = advance(policy, circuit, at)
   const { phase } = ticked.circuit
   if (permit.generation !== phase.generation) return ticked
@@ -314,7 +316,6 @@ export const settle = (
     case "Open":
       return ticked
     case "Closed": {
-      if (permit.call !== undefined) phase.inFlight?.remove(permit.call)
       if (counted === "Ignored" || isCold(phase, at)) return ticked
       const readings = phase.evidence.record(counted === "Failure", duration, at)
       if (readings === undefined || circuit.override === "ForcedClosed") return ticked

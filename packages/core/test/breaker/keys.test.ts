@@ -1,7 +1,7 @@
 /** Policies by key, and the bound on how many circuits are held. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, type CircuitEvent, type Policy, PolicyError, TripRule, withBreaker } from "@reclose/core"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { hold, listen, over, TestStore, under } from "../support.ts"
 
@@ -196,4 +196,16 @@ describe("the bound on keys", () => {
       yield* Effect.forEach(["f", "g", "h"], use)
       assert.strictEqual((yield* held).length, 2)
     }).pipe(under({ ...two, maxKeys: 5 })))
+
+  it.effect("lets a holder that found no room for its key let go of nobody else's isolation", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* fail("full")
+      const refused = yield* Scope.make()
+      yield* Scope.provide(breaker.isolate("a"), refused)
+      yield* breaker.reset("full")
+      yield* breaker.isolate("a")
+      yield* Scope.close(refused, Exit.void)
+      assert.strictEqual((yield* stateOf("a")).override, "ForcedOpen")
+    }).pipe(Effect.scoped, under({ ...two, maxKeys: 1 })))
 })

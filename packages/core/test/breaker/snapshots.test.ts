@@ -131,6 +131,33 @@ describe("a circuit that is restored", () => {
       assert.deepStrictEqual(yield* events, [])
     }).pipe(under(first)))
 
+  it.effect("is what the store holds from then on, whatever it held before", () => {
+    const store = new TestStore()
+    return Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* failing
+      const taken = yield* snapshot
+      yield* breaker.reset(key)
+      yield* settled
+      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Closed")
+      yield* breaker.restore(taken)
+      yield* settled
+      assert.strictEqual(yield* phase, "Open")
+      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Open")
+    }).pipe(over(store, first))
+  })
+
+  it.effect("has a generation above all that the key had, so that who counts them never sees one again", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* succeeding
+      const taken = yield* snapshot
+      yield* readyToProbe
+      const before = yield* state
+      yield* breaker.restore(taken)
+      assert.isAbove((yield* state).generation, before.generation)
+    }).pipe(under(first)))
+
   it.effect("is not overwritten in the store by a call of before", () => {
     const store = new TestStore()
     return Effect.gen(function*() {

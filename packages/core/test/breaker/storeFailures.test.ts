@@ -14,7 +14,6 @@ import { TestClock } from "effect/testing"
 import {
   failing,
   failures,
-  hold,
   key,
   listen,
   over,
@@ -27,6 +26,8 @@ import {
 } from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
+
+const now = { startImmediately: true }
 
 const nothing: Seen = { version: 0, circuit: undefined }
 
@@ -72,21 +73,35 @@ describe("a store that fails", () => {
       })))
     )
 
-  it.effect("by dying costs no call either", () =>
-    Effect.gen(function*() {
-      assert.strictEqual(yield* succeeding, "42")
-    }).pipe(scripted({ read: () => Effect.die("broken store") })))
-
-  it.effect("by dying once is written to again", () => {
+  it.effect.each<[string, () => Effect.Effect<never>]>([
+    ["dying", () => Effect.die("broken store")],
+    [
+      "throwing",
+      () => {
+        throw new Error("broken store")
+      }
+    ]
+  ])("by %s costs no call either, and is written to again", ([, fail]) => {
     let writes = 0
+    const broken = {
+      read: fail,
+      replace: () => {
+        writes++
+        return fail()
+      }
+    }
     return Effect.gen(function*() {
-      yield* failing
+      const events = yield* listen()
+      assert.strictEqual(yield* failing, "down")
       yield* settled
+      assert.strictEqual((yield* rejection).reason, "Tripped")
       yield* TestClock.adjust("30 seconds")
-      yield* succeeding
+      assert.strictEqual(yield* succeeding, "42")
       yield* settled
       assert.isAbove(writes, 1)
-    }).pipe(scripted({ replace: () => Effect.suspend(() => Effect.die(`broken store ${++writes}`)) }))
+      const failed = (yield* events).flatMap((event) => event._tag === "StoreFailed" ? [event.operation] : [])
+      assert.deepStrictEqual([...new Set(failed)], ["read", "replace"])
+    }).pipe(scripted(broken))
   })
 
   it.effect("to answer slowly holds up the first calls of a key and no other", () =>
@@ -131,15 +146,36 @@ describe("a store that fails", () => {
     })
   })
 
-  it.effect("costs a call under way nothing as it is interrupted while the store is asked", () =>
+  it.effect("to answer is asked on behalf of all who wait, though the first of them goes away", () =>
     Effect.gen(function*() {
       const gate = yield* Deferred.make<void>()
       yield* Effect.gen(function*() {
-        const call = yield* hold()
-        yield* call.interrupt
+        const [gone, waiting] = [yield* Effect.forkChild(succeeding, now), yield* Effect.forkChild(succeeding, now)]
+        yield* Fiber.interrupt(gone)
         yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual(yield* Fiber.join(waiting), "42")
         assert.strictEqual(yield* succeeding, "42")
-        assert.strictEqual((yield* state).counts.succeeded, 1)
+        assert.strictEqual((yield* state).counts.succeeded, 2)
       }).pipe(scripted({ read: () => Effect.as(Deferred.await(gate), nothing) }))
+    }))
+
+  it.effect("to answer to a write of one key holds up no other call, and that key's next write follows", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const written: Array<string> = []
+      const replace: CircuitStore["Service"]["replace"] = (_, __, { phase }) =>
+        Effect.andThen(
+          Deferred.await(gate),
+          Effect.sync(() => ({ _tag: "Replaced", version: written.push(phase) }) as const)
+        )
+      yield* Effect.gen(function*() {
+        yield* failing
+        yield* settled
+        yield* CircuitBreaker.use((breaker) => breaker.reset(key))
+        assert.strictEqual(yield* succeeding, "42")
+        yield* Deferred.succeed(gate, undefined)
+        yield* settled
+        assert.deepStrictEqual(written, ["Open", "Closed"])
+      }).pipe(scripted({ replace }))
     }))
 })

@@ -64,7 +64,11 @@ describe("a pattern", () => {
       const key = [...pattern].map((letter) =>
         letter === "*" ? random.pick(["", "a", "ba", "abab"]) : random.chance(0.05) ? "c" : letter
       ).join("")
-      assert.strictEqual(matches(pattern, key), saysTheSame(pattern, key), `RECLOSE_SEED=${seed}: ${pattern} and ${key}`)
+      assert.strictEqual(
+        matches(pattern, key),
+        saysTheSame(pattern, key),
+        `RECLOSE_SEED=${seed}: ${pattern} and ${key}`
+      )
     }
   })
 

@@ -30,13 +30,15 @@ const refuse = (): never => {
 /** A schedule of these delays, which counts how often it is asked. */
 const counted = (delays: ReadonlyArray<number>, end: Effect.Effect<never>) => {
   const asked: Array<number> = []
-  const schedule = Schedule.fromStep(Effect.succeed((_now: number, input: number) =>
-    Effect.suspend((): Effect.Effect<[number, Duration.Duration]> => {
-      asked.push(input)
-      const delay = delays[asked.length - 1]
-      return delay === undefined ? end : Effect.succeed([asked.length, Duration.millis(delay)])
-    })
-  ))
+  const schedule = Schedule.fromStep(
+    Effect.succeed((_now: number, input: number) =>
+      Effect.suspend((): Effect.Effect<[number, Duration.Duration]> => {
+        asked.push(input)
+        const delay = delays[asked.length - 1]
+        return delay === undefined ? end : Effect.succeed([asked.length, Duration.millis(delay)])
+      })
+    )
+  )
   return { asked, schedule }
 }
 

@@ -7,7 +7,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { type Departures, machineAsIs } from "./model/departures.ts"
 import { intact, mutants } from "./model/mutants.ts"
-import { seeds, steps } from "./model/random.ts"
+import { seeds, seedsUpTo, steps } from "./model/random.ts"
 import { check } from "./model/run.ts"
 import { scenario } from "./model/scenario.ts"
 import { report, shrink } from "./model/shrink.ts"
@@ -15,10 +15,9 @@ import { machine, type Subject } from "./model/subject.ts"
 
 /** Whether one of the first sequences finds a machine to fail, in these words. */
 const isFound = (subject: Subject, says = "", departures: Departures = machineAsIs): boolean => {
-  for (let seed = 1; seed <= 4_000; seed++) {
-    if (check(subject, scenario(seed, 80), departures)?.problem.includes(says)) return true
-  }
-  return false
+  return seedsUpTo(4_000).some((seed) =>
+    check(subject, scenario(seed, 80), departures)?.problem.includes(says) === true
+  )
 }
 
 describe("the machine", () => {
@@ -33,7 +32,7 @@ describe("the machine", () => {
 describe("a broken machine is found out if it", () => {
   it("is broken, and not for what is put around it", () => {
     for (const subject of intact) {
-      for (const seed of Array.from({ length: 100 }, (_, index) => index)) {
+      for (const seed of seedsUpTo(100)) {
         assert.isUndefined(check(subject, scenario(seed, 80)))
       }
     }
@@ -51,7 +50,7 @@ describe("the machine still departs from its specification, as is known, in that
     forcedCallsAreBlind: "doesn't notice that a trial is over when a call is rejected by force, or runs while disabled",
     resetEndsWarmUp: "measures at once after a reset while it warms up",
     wholeRuleBeforeCalls: "judges more than the age of calls in flight before a call",
-    endingCallsAreInFlight: "opens because of the age of a call that ends well",
+    everyResultIsJudged: "judges the age of calls in flight when a call is ignored or late",
     updatesConfuseInFlight: "loses calls in flight to an update that takes no note of them and another that does"
   }
   for (const name of Object.keys(departs) as Array<keyof Departures>) {

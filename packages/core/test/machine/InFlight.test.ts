@@ -1,7 +1,7 @@
 /** The list of calls in flight held to a plain array. */
 import { assert, describe, it } from "@effect/vitest"
 import { type Call, InFlight } from "../../src/machine/InFlight.ts"
-import { Random, seeds } from "./model/random.ts"
+import { Random, seedsUpTo } from "./model/random.ts"
 
 const starts = (ages: ReadonlyArray<Call>): ReadonlyArray<number> => ages.map(({ startedAt }) => startedAt)
 
@@ -16,7 +16,7 @@ const agrees = (list: InFlight, calls: ReadonlyArray<Call>, now: number, about: 
 
 describe("the calls in flight", () => {
   it("are counted by their age, in whatever order they begin and end", () => {
-    for (const seed of seeds(300)) {
+    for (const seed of seedsUpTo(300)) {
       const random = new Random(seed)
       const list = new InFlight()
       let calls: ReadonlyArray<Call> = []

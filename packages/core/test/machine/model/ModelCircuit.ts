@@ -60,7 +60,7 @@ export class ModelCircuit {
   override: Override = "None"
   isolations = 0
   private warmAt: number
-  /** What happened since it was last taken. */
+  /** The changes of phase of the last step. */
   changes: Array<PhaseChange> = []
 
   private readonly departures: Departures
@@ -107,12 +107,12 @@ export class ModelCircuit {
 
   settle(call: ModelCall, outcome: Outcome, duration: number, at: number): void {
     this.expire(at)
-    if (this.departures.endingCallsAreInFlight) this.judgeBeforeCall(at)
+    if (this.phase._tag === "Closed") this.phase.evidence.end(call)
+    if (this.departures.everyResultIsJudged) this.judgeBeforeCall(at)
     const late = call.settled || call.unmeasured || call.generation !== this.generation
     call.settled = true
     if (late) return
     const phase = this.phase
-    if (phase._tag === "Closed") phase.evidence.end(call)
     if (phase._tag === "HalfOpen") phase.out = phase.out.filter((other) => other !== call)
     if (outcome._tag === "Ignored" || this.inForce === "Disabled") return
     const failed = outcome._tag === "Failure"

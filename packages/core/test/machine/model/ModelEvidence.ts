@@ -18,7 +18,7 @@ interface Log {
   readonly outcomes: ReadonlyArray<ModelOutcome>
 }
 
-export const leavesOf = (rule: Rule): ReadonlyArray<Leaf> =>
+const leavesOf = (rule: Rule): ReadonlyArray<Leaf> =>
   rule._tag === "Any" || rule._tag === "All" ? rule.rules.flatMap(leavesOf) : [rule]
 
 /** "A probe that is slow by the `slowerThan` of a rule has failed." */

@@ -10,8 +10,8 @@ export interface Departures {
   readonly resetEndsWarmUp: boolean
   /** With an `inFlightAge` in the rule, all of the rule is judged before a call, and not only what it ties to that. */
   readonly wholeRuleBeforeCalls: boolean
-  /** The age of calls in flight is judged before a call ends, while that call is among them: whatever its outcome. */
-  readonly endingCallsAreInFlight: boolean
+  /** The age of the calls in flight is judged when any call ends, before its outcome is read: ignored or late, too. */
+  readonly everyResultIsJudged: boolean
   /**
    * A call noted in flight before an update that takes no such notes, and settled after one that takes them again, is
    * taken from a list it doesn't stand in. No model can follow that, so the property goes around such updates.
@@ -19,18 +19,10 @@ export interface Departures {
   readonly updatesConfuseInFlight: boolean
 }
 
-export const specification: Departures = {
-  forcedCallsAreBlind: false,
-  resetEndsWarmUp: false,
-  wholeRuleBeforeCalls: false,
-  endingCallsAreInFlight: false,
-  updatesConfuseInFlight: false
-}
-
 export const machineAsIs: Departures = {
   forcedCallsAreBlind: true,
   resetEndsWarmUp: true,
   wholeRuleBeforeCalls: true,
-  endingCallsAreInFlight: true,
+  everyResultIsJudged: true,
   updatesConfuseInFlight: true
 }

@@ -42,5 +42,3 @@ export const observeModel = (circuit: ModelCircuit, at: number): ReturnType<type
     }
   }
 }
-
-export type Observed = ReturnType<typeof observeMachine>

@@ -19,16 +19,20 @@ export const toMachine = (data: PolicyData): MachinePolicy => ({
 const spans = [10, 15, 100, 250, 1_000, 4_000] as const
 const ages = [1, 5, 20, 100] as const
 // Some of these are not kept exactly, so `share × calls` and `hits ÷ calls` differ where they fall on the threshold.
-const shares = [0.07, 0.25, 0.29, 0.3, 0.5, 0.55, 0.7, 1] as const
-const sizes = [1, 2, 3, 5, 8, 10, 31, 32, 33, 63, 64, 65, 70] as const
+const shares = [0.07, 0.25, 0.28, 0.3, 0.5, 0.56, 0.7, 1] as const
+const sizes = [1, 2, 3, 5, 8, 10, 25, 31, 32, 33, 63, 64, 65, 70] as const
 
-const window = (random: Random): Window =>
-  random.chance(0.5) ? { _tag: "Calls", size: random.pick(sizes) } : { _tag: "Time", span: random.pick(spans) }
+const window = (random: Random, unit: Window["_tag"]): Window =>
+  unit === "Calls" ? { _tag: "Calls", size: random.pick(sizes) } : { _tag: "Time", span: random.pick(spans) }
 
-const rate = (random: Random) => {
-  const over = window(random)
+const rate = (random: Random, unit: Window["_tag"] = random.pick(["Calls", "Time"])) => {
+  const over = window(random, unit)
   const most = over._tag === "Calls" ? over.size : 20
-  const minimumCalls = random.chance(0.6) ? random.between(1, Math.min(most, 6)) : random.between(1, most)
+  const minimumCalls = random.weighted([
+    [4, () => random.between(1, Math.min(most, 6))],
+    [2, () => random.between(1, most)],
+    [1, () => most]
+  ])
   return { threshold: random.pick(shares), window: over, minimumCalls }
 }
 
@@ -43,8 +47,26 @@ const rule = (random: Random, depth: number): Rule =>
     [depth, () => ({ _tag: "All", rules: random.list(random.between(1, 3), () => rule(random, depth - 1)) })]
   ])
 
-export const policy = (random: Random): PolicyData => ({
-  tripRule: rule(random, 2),
+/** A rule of the same kinds as another, that measures in the same units by other numbers. */
+const variation = (random: Random, rule: Rule): Rule => {
+  switch (rule._tag) {
+    case "Consecutive":
+      return { ...rule, failures: random.between(1, 5) }
+    case "Failures":
+      return { ...rule, failures: random.between(1, 5), span: random.pick(spans) }
+    case "FailureRate":
+    case "SlowCallRate":
+      return { ...rule, ...rate(random, rule.window._tag) }
+    case "InFlightAge":
+      return { ...rule, olderThan: random.pick(ages), calls: random.between(1, 3) }
+    default:
+      return { ...rule, rules: rule.rules.map((part) => variation(random, part)) }
+  }
+}
+
+/** A policy, often with a rule like that of another, so that an update between them has something to keep. */
+export const policy = (random: Random, like: PolicyData | undefined): PolicyData => ({
+  tripRule: like !== undefined && random.chance(0.5) ? variation(random, like.tripRule) : rule(random, 2),
   halfOpen: {
     permits: random.between(1, 4),
     successThreshold: random.between(1, 3),

@@ -57,5 +57,8 @@ export const seeds = (runs: number): ReadonlyArray<number> => {
   return Array.from({ length }, (_, index) => (first ?? 1) + index)
 }
 
+/** The seeds of a test that is quick enough to need no replay of its own. */
+export const seedsUpTo = (last: number): ReadonlyArray<number> => Array.from({ length: last }, (_, index) => index + 1)
+
 /** How many events each sequence has. */
 export const steps = (usual: number): number => read("RECLOSE_STEPS") ?? usual

@@ -28,7 +28,7 @@ interface Pair {
   readonly ended: Array<Call>
 }
 
-export class Mismatch extends Error {}
+class Mismatch extends Error {}
 
 const text = (value: unknown): string => JSON.stringify(value, (_, inner) => inner === undefined ? "none" : inner)
 
@@ -45,7 +45,7 @@ const outcomeOf = (end: End, retryAfter?: number): Outcome =>
     ? { _tag: "Ignored" }
     : { _tag: "Failure", retryAfter: retryAfter === undefined ? undefined : Duration.millis(retryAfter) }
 
-export class Run {
+class Run {
   private readonly subject: Subject
   private readonly scenario: Scenario
   private readonly time: CircuitTime

@@ -115,7 +115,8 @@ export const scenario = (seed: number, length: number): Scenario => {
     clockBroken: random.pick([0, 0.3, 3]),
     longest: random.pick([12, 25, 25, 75])
   }
-  const policies = random.list(3, () => policy(random))
+  const first = policy(random, undefined)
+  const policies = [first, policy(random, first), policy(random, first)]
   const circuits = random.list(random.between(1, 3), () => random.between(0, policies.length - 1))
   return {
     seed,
