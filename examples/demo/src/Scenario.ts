@@ -9,17 +9,17 @@ import type { Stopwatch } from "./Stopwatch.ts"
 import type * as Traffic from "./Traffic.ts"
 import * as Upstream from "./Upstream.ts"
 
-const lasts = 21_000
+const lasts = 19_500
 
 const scripts: Readonly<Record<string, ReadonlyArray<readonly [Upstream.Health, number]>>> = {
   quotes: [
-    ["healthy", 3_000],
+    ["healthy", 2_500],
     ["slow", 3_000],
-    ["healthy", 4_000],
+    ["healthy", 3_500],
     ["failing", 3_000],
     ["down", 2_500],
-    ["recovering", 1_500],
-    ["healthy", 4_000]
+    ["recovering", 1_200],
+    ["healthy", 3_800]
   ],
   orders: [["healthy", lasts]]
 }
@@ -84,8 +84,8 @@ export const plan = Effect.fnUntraced(function*(options: {
   })
   const plan: Plan = {
     intro: [
-      "Two upstream servers on this machine, quotes and orders. Watch quotes fall ill twice,",
-      "and its circuit take care of it. Twins of both get the same requests without a breaker."
+      "Two upstream servers on this machine, quotes and orders; quotes falls ill twice.",
+      "Twins of both get the same requests without a breaker."
     ],
     scripts: timeline,
     policy: options.policy ?? policy(speed),

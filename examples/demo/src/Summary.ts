@@ -142,19 +142,16 @@ export const summary = ({ guarded, scripts, unguarded, until }: Comparison): Rea
 /** Says what the breaker was good for, and what it cost. */
 const verdict = (ours: Totals, theirs: Totals): ReadonlyArray<string> => {
   const spared = theirs.failed - ours.failed
+  const saved = Text.seconds(theirs.wasted - ours.wasted)
   const lost = theirs.answered - ours.answered
   return [
-    ...(spared > 0
-      ? [
-        ` The breaker spared its callers ${spared} failing calls, and ${
-          Text.seconds(theirs.wasted - ours.wasted)
-        } of waiting for them.`
-      ]
-      : [" The breaker spared its callers nothing: too little failed."]),
+    spared > 0
+      ? ` The breaker spared its callers ${spared} failures and ${saved} of waiting for them.`
+      : " The breaker spared its callers nothing: too little failed.",
     ...(lost > 0
       ? [
-        ` It cost them ${lost} answers: a sick upstream still gives a few, and one that is well`,
-        " again gives none until a probe finds out."
+        ` It cost them ${lost} answers: a sick upstream still gives a few, and one that is`,
+        " well again gives none until a probe finds out."
       ]
       : [])
   ]

@@ -30,7 +30,7 @@ export const meaning: Readonly<Record<Health, string>> = {
   slow: "takes 0.5 to 1.5 s to answer",
   failing: "answers 503",
   down: "resets every connection",
-  recovering: "answers every third request with 503"
+  recovering: "fails every third request"
 }
 
 export const script = (phases: ReadonlyArray<readonly [health: Health, lasts: number]>): Script => {

@@ -73,7 +73,7 @@ describe("Summary", () => {
     assert.match(text, /failed +1 +2\n/)
     assert.match(text, /rejected at once +1 +0\n/)
     assert.match(text, /requests that a sick upstream had to bear +1 +2\n/)
-    assert.match(text, /spared its callers 1 failing calls, and 1\.0 s of waiting/)
+    assert.match(text, /spared its callers 1 failures and 1\.0 s of waiting/)
   })
 
   it("says nothing of a side that was not run", () => {

@@ -20,10 +20,7 @@ export const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyErro
     const context = yield* Effect.context<never>()
     const random = yield* Random.Random
     const ready = (policy: ValidPolicy): MachinePolicy => ({
-      tripRule: policy.tripRule,
-      halfOpen: policy.halfOpen,
-      warmUp: policy.warmUp,
-      maxOpenDuration: policy.maxOpenDuration,
+      ...policy,
       openDuration: makeOpenDuration(policy, context, random),
       needs: needs(policy.tripRule),
       slowerThan: slowerThan(policy.tripRule)

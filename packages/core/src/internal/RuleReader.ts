@@ -21,26 +21,21 @@ const window: Reader.Reader<Window> = {
   }
 }
 
-/** The defaults of a rate, see `TripRule.failureRate` for where they come from. */
-export const rateDefaults = { threshold: 0.5, window: 100, minimumCalls: 20 }
+/** See `TripRule.failureRate` for where these defaults come from. */
+const rate = {
+  threshold: { reader: threshold, default: 0.5 },
+  window: { reader: window, default: 100 },
+  minimumCalls: { reader: count, default: 20 }
+}
 
 /** The options of each rule, what each may be, and its default if it has one. */
 export const ruleFields = {
   Consecutive: { failures: { reader: count } },
   Failures: { failures: { reader: count }, window: { reader: span } },
-  FailureRate: {
-    threshold: { reader: threshold, default: rateDefaults.threshold },
-    window: { reader: window, default: rateDefaults.window },
-    minimumCalls: { reader: count, default: rateDefaults.minimumCalls }
-  },
-  SlowCallRate: {
-    slowerThan: { reader: age },
-    threshold: { reader: threshold, default: rateDefaults.threshold },
-    window: { reader: window, default: rateDefaults.window },
-    minimumCalls: { reader: count, default: rateDefaults.minimumCalls }
-  },
+  FailureRate: rate,
+  SlowCallRate: { slowerThan: { reader: age }, ...rate },
   InFlightAge: { olderThan: { reader: age }, calls: { reader: inFlightCalls, default: 1 } }
-} as const
+} satisfies Record<string, Record<string, { readonly reader: Reader.Reader<unknown>; readonly default?: unknown }>>
 
 const maxDepth = 5
 const maxRules = 16
@@ -48,92 +43,77 @@ const maxRules = 16
 export const readRule = (value: unknown, field: string, reading: Reader.Reading, depth = 1): Rule | undefined => {
   const input = Reader.record(value, field, reading)
   const tag = input["_tag"]
-  switch (tag) {
-    case "Any":
-    case "All": {
-      Reader.onlyKnown(input, ["_tag", "rules"], field, reading)
-      const rules = input["rules"]
-      const path = Reader.at(field, "rules")
-      if (depth > maxDepth || !Array.isArray(rules) || rules.length < 1 || rules.length > maxRules) {
-        const allowed = `a list of 1 to ${maxRules} rules, nested at most ${maxDepth} deep`
-        reading.issues.push({ field: path, value: rules, allowed })
-        return undefined
-      }
-      // `Array.from` sees the holes of a list, which `map` would skip.
-      const read = Array.from(rules, (rule: unknown, i) => readRule(rule, `${path}[${i}]`, reading, depth + 1))
-      const valid = read.filter((rule) => rule !== undefined)
-      return valid.length === read.length ? { _tag: tag, rules: valid } : undefined
-    }
-    case "Consecutive": {
-      const failures = leaf(input, "Consecutive", field, reading)("failures", count)
-      return failures === undefined ? undefined : { _tag: tag, failures }
-    }
-    case "Failures": {
-      const option = leaf(input, "Failures", field, reading)
-      const failures = option("failures", count)
-      const millis = option("window", span)
-      return failures === undefined || millis === undefined ? undefined : { _tag: tag, failures, span: millis }
-    }
-    case "FailureRate": {
-      const read = rate(leaf(input, "FailureRate", field, reading), input, field, reading)
-      return read === undefined ? undefined : { _tag: tag, ...read }
-    }
-    case "SlowCallRate": {
-      const option = leaf(input, "SlowCallRate", field, reading)
-      const slowerThan = option("slowerThan", age)
-      const read = rate(option, input, field, reading)
-      return slowerThan === undefined || read === undefined ? undefined : { _tag: tag, slowerThan, ...read }
-    }
-    case "InFlightAge": {
-      const option = leaf(input, "InFlightAge", field, reading)
-      const olderThan = option("olderThan", age)
-      const calls = option("calls", inFlightCalls, 1)
-      return olderThan === undefined || calls === undefined ? undefined : { _tag: tag, olderThan, calls }
-    }
-    default: {
-      if (value === input) {
-        const allowed = `one of ${[...Object.keys(ruleFields), "Any", "All"].join(", ")}`
-        reading.issues.push({ field: Reader.at(field, "_tag"), value: tag, allowed })
-      }
-      return undefined
-    }
+  if (tag === "Any" || tag === "All") return readRules(tag, input, field, reading, depth)
+  if (typeof tag === "string" && Object.hasOwn(ruleFields, tag)) {
+    return readLeaf(tag as keyof typeof ruleFields, input, field, reading) // it has just been found there
   }
+  // What is no object at all has been noted as that.
+  if (value === input) {
+    const allowed = `one of ${[...Object.keys(ruleFields), "Any", "All"].join(", ")}`
+    reading.issues.push({ field: Reader.at(field, "_tag"), value: tag, allowed })
+  }
+  return undefined
 }
 
-type Option = <A>(name: string, reader: Reader.Reader<A>, otherwise?: A) => A | undefined
+type Input = Readonly<Record<string, unknown>>
 
-/** Reads the options of one rule, after noting those that it doesn't have. */
-const leaf = (
-  input: Readonly<Record<string, unknown>>,
-  tag: keyof typeof ruleFields,
+const readRules = (
+  tag: "Any" | "All",
+  input: Input,
   field: string,
-  reading: Reader.Reading
-): Option => {
-  Reader.onlyKnown(input, ["_tag", ...Object.keys(ruleFields[tag])], field, reading)
-  return (name, reader, otherwise) =>
-    input[name] === undefined && otherwise !== undefined
-      ? otherwise
-      : reader.read(input[name], Reader.at(field, name), reading)
-}
-
-const rate = (
-  option: Option,
-  input: Readonly<Record<string, unknown>>,
-  field: string,
-  reading: Reader.Reading
-): { readonly threshold: number; readonly window: Window; readonly minimumCalls: number } | undefined => {
-  const share = option("threshold", threshold, rateDefaults.threshold)
-  const over = option("window", window, { _tag: "Calls", size: rateDefaults.window })
-  const most = over?._tag === "Calls" ? over.size : Number.POSITIVE_INFINITY
-  const minimumCalls = option("minimumCalls", count, Math.min(rateDefaults.minimumCalls, most))
-  if (minimumCalls !== undefined && minimumCalls > most) {
-    reading.issues.push({
-      field: Reader.at(field, "minimumCalls"),
-      value: input["minimumCalls"],
-      allowed: `at most the window of ${most} calls, or it would never be reached`
-    })
+  reading: Reader.Reading,
+  depth: number
+): Rule | undefined => {
+  Reader.onlyKnown(input, ["_tag", "rules"], field, reading)
+  const rules = input["rules"]
+  const path = Reader.at(field, "rules")
+  if (depth > maxDepth || !Array.isArray(rules) || rules.length < 1 || rules.length > maxRules) {
+    const allowed = `a list of 1 to ${maxRules} rules, nested at most ${maxDepth} deep`
+    reading.issues.push({ field: path, value: rules, allowed })
     return undefined
   }
-  if (share === undefined || over === undefined || minimumCalls === undefined) return undefined
-  return { threshold: share, window: over, minimumCalls }
+  // `Array.from` sees the holes of a list, which `map` would skip.
+  const read = Array.from(rules, (rule: unknown, i) => readRule(rule, `${path}[${i}]`, reading, depth + 1))
+  const valid = read.filter((rule) => rule !== undefined)
+  return valid.length === read.length ? { _tag: tag, rules: valid } : undefined
+}
+
+const readLeaf = (
+  tag: keyof typeof ruleFields,
+  input: Input,
+  field: string,
+  reading: Reader.Reading
+): Rule | undefined => {
+  const fields: Record<string, { readonly reader: Reader.Reader<unknown>; readonly default?: unknown }> =
+    ruleFields[tag]
+  const before = reading.issues.length
+  Reader.onlyKnown(input, ["_tag", ...Object.keys(fields)], field, reading)
+  const read: Record<string, unknown> = { _tag: tag }
+  for (const [name, { default: otherwise, reader }] of Object.entries(fields)) {
+    const value = input[name] === undefined ? otherwise : input[name]
+    read[name] = reader.read(value, Reader.at(field, name), reading)
+  }
+  fitMinimumCalls(read, input, field, reading)
+  if (reading.issues.length > before) return undefined
+  // The readers of a rule's options give what the machine's rule of that name has.
+  return (tag === "Failures" ? { _tag: tag, failures: read["failures"], span: read["window"] } : read) as Rule
+}
+
+/** The least number of calls has to fit into a window of calls; a default one is made to. */
+const fitMinimumCalls = (
+  read: Record<string, unknown>,
+  input: Input,
+  field: string,
+  reading: Reader.Reading
+): void => {
+  const { minimumCalls, window } = read as { readonly minimumCalls?: number; readonly window?: Window | number }
+  if (typeof window !== "object" || window._tag !== "Calls" || minimumCalls === undefined) return
+  if (minimumCalls <= window.size) return
+  read["minimumCalls"] = window.size
+  if (input["minimumCalls"] === undefined) return
+  reading.issues.push({
+    field: Reader.at(field, "minimumCalls"),
+    value: input["minimumCalls"],
+    allowed: `at most the window of ${window.size} calls, or it would never be reached`
+  })
 }

@@ -16,7 +16,7 @@ export interface Closed {
   readonly _tag: "Closed"
   readonly generation: number
   readonly evidence: Evidence
-  /** The calls in flight, kept where a rule asks for their age. */
+  /** The calls in flight, noted where a rule asks for their age, or did. */
   readonly inFlight: InFlight | undefined
   /** When the circuit is warm, for one that warms up. */
   readonly warmUntil: number | undefined
@@ -306,7 +306,9 @@ export const settle = (
 ): Step => {
   const at = circuit.time.at(now)
   // Before anything is judged: a call that is back is no longer in flight.
-  if (permit.call !== undefined && circuit.phase._tag === "Closed") circuit.phase.inFlight?.remove(permit.call)
+  if (permit.call !== undefined && circuit.phase._tag === "Closed" && circuit.phase.generation === permit.generation) {
+    circuit.phase.inFlight?.remove(permit.call)
+  }
   const ticked = advance(policy, circuit, at)
   const { phase } = ticked.circuit
   if (permit.generation !== phase.generation) return ticked
@@ -418,7 +420,7 @@ const advance = (policy: MachinePolicy, circuit: Circuit, at: number): Step => {
     case "Closed": {
       const forced = circuit.override === "ForcedClosed" || circuit.override === "Disabled"
       if (forced || phase.inFlight === undefined || isCold(phase, at)) return step
-      const readings = phase.evidence.verdict(at)
+      const readings = phase.evidence.overdue(at)
       return readings === undefined ? step : trip(policy, circuit, phase, readings, at, 0)
     }
     case "HalfOpen":
@@ -449,7 +451,8 @@ const update = (policy: MachinePolicy, circuit: Circuit, now: number): Step => {
   const { phase } = circuit
   if (phase._tag !== "Closed") return stay(circuit)
   const at = circuit.time.at(now)
-  const inFlight = policy.needs.inFlight ? phase.inFlight ?? new InFlight() : undefined
+  // Kept while the generation lasts, since calls that stand in the list come back to it.
+  const inFlight = phase.inFlight ?? (policy.needs.inFlight ? new InFlight() : undefined)
   const evidence = makeEvidence(policy.tripRule, inFlight, phase.evidence.measured(at), at)
   return stay({ ...circuit, phase: { ...phase, evidence, inFlight } })
 }

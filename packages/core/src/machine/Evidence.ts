@@ -41,6 +41,8 @@ export interface Evidence {
   record(failed: boolean, duration: number, now: number): ReadonlyArray<Reading> | undefined
   /** Judges without counting. */
   verdict(now: number): ReadonlyArray<Reading> | undefined
+  /** Judges what can come about without an outcome: that calls in flight grow old, and what depends on it. */
+  overdue(now: number): ReadonlyArray<Reading> | undefined
   readings(now: number): ReadonlyArray<Reading>
   measured(now: number): ReadonlyArray<Measured>
 }
@@ -65,6 +67,10 @@ class ConsecutiveEvidence implements Evidence {
 
   verdict(_now: number) {
     return this.failures >= this.threshold ? this.readings() : undefined
+  }
+
+  overdue() {
+    return undefined
   }
 
   readings(): ReadonlyArray<Reading> {
@@ -94,6 +100,10 @@ class FailuresEvidence extends TimeWindow implements Evidence {
   verdict(now: number) {
     this.advance(now)
     return this.hits >= this.threshold ? this.readings(now) : undefined
+  }
+
+  overdue() {
+    return undefined
   }
 
   readings(now: number): ReadonlyArray<Reading> {
@@ -146,6 +156,10 @@ class CallsRateEvidence extends CountWindow implements Evidence {
     return judge(this.rule, this)
   }
 
+  overdue() {
+    return undefined
+  }
+
   readings() {
     return read(this.rule, this)
   }
@@ -171,6 +185,10 @@ class TimeRateEvidence extends TimeWindow implements Evidence {
   verdict(now: number) {
     this.advance(now)
     return judge(this.rule, this)
+  }
+
+  overdue() {
+    return undefined
   }
 
   readings(now: number) {
@@ -201,6 +219,10 @@ class InFlightAgeEvidence implements Evidence {
   verdict(now: number) {
     const readings = this.readings(now)
     return readings[0]?.calls === this.threshold ? readings : undefined
+  }
+
+  overdue(now: number) {
+    return this.verdict(now)
   }
 
   readings(now: number) {
@@ -247,6 +269,14 @@ class AnyEvidence extends CompositeEvidence implements Evidence {
     }
     return undefined
   }
+
+  overdue(now: number) {
+    for (const part of this.parts) {
+      const overdue = part.overdue(now)
+      if (overdue !== undefined) return overdue
+    }
+    return undefined
+  }
 }
 
 class AllEvidence extends CompositeEvidence implements Evidence {
@@ -260,6 +290,10 @@ class AllEvidence extends CompositeEvidence implements Evidence {
 
   verdict(now: number) {
     return this.parts.every((part) => part.verdict(now) !== undefined) ? this.readings(now) : undefined
+  }
+
+  overdue(now: number) {
+    return this.parts.some((part) => part.overdue(now) !== undefined) ? this.verdict(now) : undefined
   }
 }
 

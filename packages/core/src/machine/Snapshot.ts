@@ -24,41 +24,17 @@ export interface CircuitSnapshot {
 /** A half-open circuit is kept as an open one whose time is up: its probes are lost, so the next call probes anew. */
 export const takeSnapshot = (circuit: Circuit, now: number): CircuitSnapshot => {
   const at = circuit.time.at(now)
-  const { phase } = circuit
-  const common = { generation: phase.generation, override: circuit.override }
-  switch (phase._tag) {
-    case "Closed": {
-      const openings = openingsOf(phase, at)
-      return {
-        ...common,
-        phase: "Closed",
-        consecutiveOpenings: openings,
-        openDuration: 0,
-        remaining: openings > 0 ? (phase.recovery?.until ?? at) - at : 0,
-        warmUp: Math.max(0, (phase.warmUntil ?? at) - at),
-        measured: phase.evidence.measured(at)
-      }
-    }
-    case "Open":
-      return {
-        ...common,
-        phase: "Open",
-        consecutiveOpenings: phase.openings,
-        openDuration: phase.duration,
-        remaining: Math.max(0, phase.until - at),
-        warmUp: 0,
-        measured: []
-      }
-    case "HalfOpen":
-      return {
-        ...common,
-        phase: "Open",
-        consecutiveOpenings: phase.openings,
-        openDuration: phase.openDuration,
-        remaining: 0,
-        warmUp: 0,
-        measured: []
-      }
+  const { override, phase } = circuit
+  const until = phase._tag === "Closed" ? phase.recovery?.until : phase._tag === "Open" ? phase.until : at
+  return {
+    phase: phase._tag === "Closed" ? "Closed" : "Open",
+    generation: phase.generation,
+    override,
+    consecutiveOpenings: openingsOf(phase, at),
+    openDuration: phase._tag === "Closed" ? 0 : phase._tag === "Open" ? phase.duration : phase.openDuration,
+    remaining: Math.max(0, (until ?? at) - at),
+    warmUp: phase._tag === "Closed" ? Math.max(0, (phase.warmUntil ?? at) - at) : 0,
+    measured: phase._tag === "Closed" ? phase.evidence.measured(at) : []
   }
 }
 

@@ -49,9 +49,7 @@ describe("the machine still departs from its specification, as is known, in that
   const departs: Readonly<Record<keyof Departures, string>> = {
     forcedCallsAreBlind: "doesn't notice that a trial is over when a call is rejected by force, or runs while disabled",
     resetEndsWarmUp: "measures at once after a reset while it warms up",
-    wholeRuleBeforeCalls: "judges more than the age of calls in flight before a call",
-    everyResultIsJudged: "judges the age of calls in flight when a call is ignored or late",
-    updatesConfuseInFlight: "loses calls in flight to an update that takes no note of them and another that does"
+    everyResultIsJudged: "judges the age of calls in flight when a call is ignored or late"
   }
   for (const name of Object.keys(departs) as Array<keyof Departures>) {
     it.runIf(machineAsIs[name])(`${departs[name]}`, () => {

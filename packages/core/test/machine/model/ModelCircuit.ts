@@ -7,7 +7,7 @@ import type { Decision, Event, Override, PhaseChange, TransitionReason } from ".
 import type { Reading } from "../../../src/machine/Evidence.ts"
 import type { MachinePolicy } from "../../../src/machine/Rule.ts"
 import type { Departures } from "./departures.ts"
-import { hasInFlightAge, isSlow, ModelEvidence } from "./ModelEvidence.ts"
+import { isSlow, ModelEvidence } from "./ModelEvidence.ts"
 
 /** A call that was let through, with what the model knows of it. */
 export interface ModelCall {
@@ -212,9 +212,7 @@ export class ModelCircuit {
 
   private judgeBeforeCall(at: number): void {
     if (this.phase._tag !== "Closed" || this.override === "Disabled") return
-    const { evidence } = this.phase
-    const whole = this.departures.wholeRuleBeforeCalls && hasInFlightAge(this.policy.tripRule)
-    this.judge(at, whole ? evidence.verdict(at) : evidence.verdictBeforeCall(at))
+    this.judge(at, this.phase.evidence.verdictBeforeCall(at))
   }
 
   private lengthOf(opening: number): number {

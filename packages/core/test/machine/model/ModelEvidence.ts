@@ -25,8 +25,6 @@ const leavesOf = (rule: Rule): ReadonlyArray<Leaf> =>
 export const isSlow = (rule: Rule, duration: number): boolean =>
   leavesOf(rule).some((leaf) => leaf._tag === "SlowCallRate" && duration >= leaf.slowerThan)
 
-export const hasInFlightAge = (rule: Rule): boolean => leavesOf(rule).some(({ _tag }) => _tag === "InFlightAge")
-
 const spanOf = (leaf: Leaf): number | undefined => {
   if (leaf._tag === "Failures") return leaf.span
   if (leaf._tag !== "FailureRate" && leaf._tag !== "SlowCallRate") return undefined
@@ -55,21 +53,22 @@ const unitOf = (leaf: Leaf): string =>
 export class ModelEvidence {
   private readonly rule: Rule
   private logs: ReadonlyArray<Log>
-  /** The calls in flight, and when each began. Only a rule that asks for their age takes note of them. */
-  private inFlight: ReadonlyArray<{ readonly at: number }>
+  /** The calls in flight, and when each began. */
+  private inFlight: ReadonlyArray<{ readonly at: number }> = []
+  /** Whether calls are noted when they begin: from when on a rule asks for their age, though a later one may not. */
+  private notes: boolean
 
   constructor(
     rule: Rule,
-    logs: ReadonlyArray<Log> = leavesOf(rule).map((leaf) => ({ leaf, outcomes: [] })),
-    inFlight: ReadonlyArray<{ readonly at: number }> = []
+    logs: ReadonlyArray<Log> = leavesOf(rule).map((leaf) => ({ leaf, outcomes: [] }))
   ) {
     this.rule = rule
     this.logs = logs
-    this.inFlight = inFlight
+    this.notes = leavesOf(rule).some(({ _tag }) => _tag === "InFlightAge")
   }
 
   begin(call: { readonly at: number }): void {
-    if (hasInFlightAge(this.rule)) this.inFlight = [...this.inFlight, call]
+    if (this.notes) this.inFlight = [...this.inFlight, call]
   }
 
   end(call: { readonly at: number }): void {
@@ -86,7 +85,8 @@ export class ModelEvidence {
    */
   under(rule: Rule, now: number): ModelEvidence {
     const next = this.restored(rule, now, 0)
-    this.inFlight.forEach((call) => next.begin(call))
+    next.notes ||= this.notes
+    next.inFlight = this.inFlight
     return next
   }
 

@@ -111,6 +111,7 @@ export const verdicts = (
   measuring((evidence) => ({
     record: (failed, duration, now) => change(evidence.record(failed, duration, now)),
     verdict: (now) => change(evidence.verdict(now)),
+    overdue: (now) => change(evidence.overdue(now)),
     readings: (now) => evidence.readings(now),
     measured: (now) => evidence.measured(now)
   }))

@@ -8,21 +8,12 @@ export interface Departures {
   readonly forcedCallsAreBlind: boolean
   /** A circuit reset while it warms up is warm. */
   readonly resetEndsWarmUp: boolean
-  /** With an `inFlightAge` in the rule, all of the rule is judged before a call, and not only what it ties to that. */
-  readonly wholeRuleBeforeCalls: boolean
   /** The age of the calls in flight is judged when any call ends, before its outcome is read: ignored or late, too. */
   readonly everyResultIsJudged: boolean
-  /**
-   * A call noted in flight before an update that takes no such notes, and settled after one that takes them again, is
-   * taken from a list it doesn't stand in. No model can follow that, so the property goes around such updates.
-   */
-  readonly updatesConfuseInFlight: boolean
 }
 
 export const machineAsIs: Departures = {
   forcedCallsAreBlind: true,
   resetEndsWarmUp: true,
-  wholeRuleBeforeCalls: true,
-  everyResultIsJudged: true,
-  updatesConfuseInFlight: true
+  everyResultIsJudged: true
 }

@@ -190,6 +190,7 @@ export const mutants: ReadonlyArray<readonly [fault: string, subject: Subject, s
     measuring((evidence, from) => ({
       record: (failed, duration) => evidence.record(failed, duration, from),
       verdict: () => evidence.verdict(from),
+      overdue: () => evidence.overdue(from),
       readings: () => evidence.readings(from),
       measured: () => evidence.measured(from)
     }))

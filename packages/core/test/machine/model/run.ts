@@ -6,7 +6,7 @@ import type { CircuitTime } from "../../../src/machine/CircuitTime.ts"
 import { type Departures, machineAsIs } from "./departures.ts"
 import { broken } from "./invariants.ts"
 import { type ModelCall, ModelCircuit, ModelClock } from "./ModelCircuit.ts"
-import { hasInFlightAge, nextBucket } from "./ModelEvidence.ts"
+import { nextBucket } from "./ModelEvidence.ts"
 import { observeMachine, observeModel } from "./observe.ts"
 import { type PolicyData, toMachine } from "./policies.ts"
 import { type End, eventText, type Move, type Scenario, type ScenarioEvent } from "./scenario.ts"
@@ -102,10 +102,7 @@ class Run {
       case "Reset":
         return void this.step(pair, { _tag: "Reset" }, (at) => pair.model.reset(at))
       case "Update": {
-        const policy = this.policy(event.policy)
-        const forgets = hasInFlightAge(pair.policy.tripRule) && !hasInFlightAge(policy.tripRule)
-        if (forgets && this.departures.updatesConfuseInFlight) return
-        pair.policy = policy
+        pair.policy = this.policy(event.policy)
         return void this.step(pair, { _tag: "Update" }, (at) => pair.model.update(toMachine(pair.policy), at))
       }
       case "Restore":
