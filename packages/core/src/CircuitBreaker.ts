@@ -56,9 +56,12 @@ export interface GuardOptions<A, E, R = never> {
  */
 export interface WithBreaker<Needs> {
   (key: string): <A, E, R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R | Needs>
+  // The call's own types pass through: a classifier may know less of them than the call does.
   <A, E, R2 = never>(
     options: GuardOptions<A, E, R2>
-  ): <R>(call: Effect.Effect<A, E, R>) => Effect.Effect<A, E | CircuitOpen, R | R2 | Needs>
+  ): <A1 extends A, E1 extends E, R>(
+    call: Effect.Effect<A1, E1, R>
+  ) => Effect.Effect<A1, E1 | CircuitOpen, R | R2 | Needs>
   <A, E, R>(call: Effect.Effect<A, E, R>, key: string): Effect.Effect<A, E | CircuitOpen, R | Needs>
   <A, E, R, R2 = never>(
     call: Effect.Effect<A, E, R>,

@@ -119,7 +119,8 @@ export const fromExit = (exit: Exit.Exit<unknown, unknown>): Outcome =>
  * **Details**
  *
  * - `ignoreError`: a typed error for which it holds is `Ignored`; every other error is a `Failure`.
- * - `failOnResult`: a result for which it holds is a `Failure` although the call succeeded.
+ * - `ignoreResult`: a result for which it holds is `Ignored`, as an HTTP status in the four hundreds may be.
+ * - `failOnResult`: a result for which it holds is a `Failure` although the call succeeded; it is asked first.
  * - Defects are `Failure` and interruption alone is `Ignored`, as in `fromExit`.
  *
  * **Gotchas**
@@ -148,11 +149,13 @@ export const fromExit = (exit: Exit.Exit<unknown, unknown>): Outcome =>
  */
 export const classifier = <A, E>(options: {
   readonly ignoreError?: ((error: E) => boolean) | undefined
+  readonly ignoreResult?: ((result: A) => boolean) | undefined
   readonly failOnResult?: ((result: A) => boolean) | undefined
 }): (exit: Exit.Exit<A, E>) => Outcome =>
 (exit) => {
   if (exit._tag === "Success") {
-    return options.failOnResult?.(exit.value) === true ? plainFailure : success
+    if (options.failOnResult?.(exit.value) === true) return plainFailure
+    return options.ignoreResult?.(exit.value) === true ? ignored : success
   }
   if (options.ignoreError !== undefined) {
     const failed = exit.cause.reasons.filter(Cause.isFailReason)

@@ -44,7 +44,11 @@ const Measured = Schema.Union([
   Schema.TaggedStruct("Time", {
     rule: Schema.Literals(["FailureRate", "SlowCallRate", "Failures"]),
     slowerThan: millis,
-    buckets: Schema.Array(Schema.Struct({ age: millis, calls: count, hits: count }))
+    buckets: Schema.Array(
+      Schema.Struct({ age: millis, calls: count, hits: count }).check(
+        Schema.makeFilter(({ calls, hits }) => hits <= calls || "a bucket has no more hits than calls")
+      )
+    )
   })
 ])
 

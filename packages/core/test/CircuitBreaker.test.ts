@@ -55,7 +55,7 @@ describe("withBreaker", () => {
       Effect.fail(error).pipe(
         withBreaker({
           key,
-          classify: (exit) =>
+          classify: (exit: Exit.Exit<never, string>) =>
             Effect.map(Severity, (severity) =>
               Option.match(Exit.findErrorOption(exit), {
                 onNone: () => Outcome.success,

@@ -221,9 +221,15 @@ const capped = ["openDuration", "maxOpenDuration"]
 const clash = (a: string, b: string): boolean => intersect(a, b) && contains(a, b) === contains(b, a)
 
 const inherit = (own: Input, wider: Input): Input => {
-  const trials = [wider["halfOpen"], own["halfOpen"]].filter((trial) => typeof trial === "object")
-  const set = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
-  return { ...wider, ...set, ...(trials.length > 0 ? { halfOpen: Object.assign({}, ...trials) as Input } : {}) }
+  const trials = [wider["halfOpen"], own["halfOpen"]].map(given)
+  const halfOpen = Object.assign({}, ...trials) as Input
+  return { ...wider, ...given(own), ...(Object.keys(halfOpen).length > 0 ? { halfOpen } : {}) }
 }
+
+/** The fields that are given, of what may be no object at all. */
+const given = (value: unknown): Input =>
+  typeof value === "object" && value !== null
+    ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined))
+    : {}
 
 const pick = (input: Input): Input => Object.fromEntries(keyNames.map((name) => [name, input[name]]))

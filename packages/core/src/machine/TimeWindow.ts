@@ -78,7 +78,7 @@ export class TimeWindow {
       const slot = (this.slot - back + bucketCount) % bucketCount
       const calls = this.callsIn[slot] ?? 0
       if (calls > 0) {
-        found.push({ age: now - (this.epoch - back) * this.width, calls, hits: this.hitsIn[slot] ?? 0 })
+        found.push({ age: Math.max(0, now - (this.epoch - back) * this.width), calls, hits: this.hitsIn[slot] ?? 0 })
       }
     }
     return found
@@ -88,7 +88,8 @@ export class TimeWindow {
   restore(buckets: ReadonlyArray<Bucket>, now: number): void {
     this.advance(now)
     for (const bucket of buckets) {
-      const back = this.epoch - Math.floor((now - bucket.age) / this.width)
+      // A beginning that was computed from its age may lie a rounding error before its bucket.
+      const back = this.epoch - Math.floor((now - bucket.age) / this.width + 1e-6)
       if (back < bucketCount) {
         this.shift((this.slot - Math.max(back, 0) + bucketCount) % bucketCount, bucket.calls, bucket.hits)
       }

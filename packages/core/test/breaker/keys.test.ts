@@ -202,7 +202,8 @@ describe("the bound on keys", () => {
       const breaker = yield* CircuitBreaker
       yield* fail("full")
       const refused = yield* Scope.make()
-      yield* Scope.provide(breaker.isolate("a"), refused)
+      const { issues } = yield* Effect.flip(Scope.provide(breaker.isolate("a"), refused))
+      assert.deepStrictEqual(issues.map(({ field, value }) => [field, value]), [["maxKeys", 1]])
       yield* breaker.reset("full")
       yield* breaker.isolate("a")
       yield* Scope.close(refused, Exit.void)

@@ -47,9 +47,7 @@ describe("a broken machine is found out if it", () => {
 
 describe("the machine still departs from its specification, as is known, in that it", () => {
   const departs: Readonly<Record<keyof Departures, string>> = {
-    forcedCallsAreBlind: "doesn't notice that a trial is over when a call is rejected by force, or runs while disabled",
-    resetEndsWarmUp: "measures at once after a reset while it warms up",
-    everyResultIsJudged: "judges the age of calls in flight when a call is ignored or late"
+    agesComeFirst: "judges the age of the calls in flight before it records the outcome of another"
   }
   for (const name of Object.keys(departs) as Array<keyof Departures>) {
     it.runIf(machineAsIs[name])(`${departs[name]}`, () => {

@@ -83,14 +83,13 @@ export class ModelCircuit {
 
   admit(at: number): ModelDecision {
     const override = this.inForce
-    const forced = override === "Disabled" || override === "ForcedOpen"
-    if (!(forced && this.departures.forcedCallsAreBlind)) this.expire(at)
     if (override === "Disabled") return this.letThrough(at, { unmeasured: true })
     if (override === "ForcedOpen") {
       const openings = this.openings(at)
       return rejected({ phase: "Open", reason: "Forced", retryAfter: this.lengthOf(1), openings })
     }
-    this.judgeBeforeCall(at)
+    this.expire(at)
+    this.judgeAges(at)
     if (this.phase._tag === "Open" && at >= this.phase.until) this.halfOpen(at)
     const phase = this.phase
     if (phase._tag === "Closed") return this.letThrough(at, {})
@@ -108,13 +107,15 @@ export class ModelCircuit {
   settle(call: ModelCall, outcome: Outcome, duration: number, at: number): void {
     this.expire(at)
     if (this.phase._tag === "Closed") this.phase.evidence.end(call)
-    if (this.departures.everyResultIsJudged) this.judgeBeforeCall(at)
-    const late = call.settled || call.unmeasured || call.generation !== this.generation
+    const isLate = () => call.settled || call.unmeasured || call.generation !== this.generation
+    const counts = outcome._tag !== "Ignored" && this.inForce !== "Disabled"
+    if (isLate() || !counts || this.departures.agesComeFirst) this.judgeAges(at)
+    const late = isLate()
     call.settled = true
     if (late) return
     const phase = this.phase
     if (phase._tag === "HalfOpen") phase.out = phase.out.filter((other) => other !== call)
-    if (outcome._tag === "Ignored" || this.inForce === "Disabled") return
+    if (!counts) return
     const failed = outcome._tag === "Failure"
     const retryAfter = failed && outcome.retryAfter !== undefined ? Duration.toMillis(outcome.retryAfter) : 0
     if (phase._tag === "Closed") {
@@ -136,7 +137,7 @@ export class ModelCircuit {
   /** Somebody looks at the circuit. */
   tick(at: number): void {
     this.expire(at)
-    this.judgeBeforeCall(at)
+    this.judgeAges(at)
   }
 
   /** "`forceClosed` … closed at once if it wasn't." What came before is forgiven. */
@@ -158,7 +159,8 @@ export class ModelCircuit {
   /** "Closed, nothing measured, no openings behind it, in a new generation": a change only if it wasn't closed. */
   reset(at: number): void {
     this.override = "None"
-    if (this.departures.resetEndsWarmUp) this.warmAt = at
+    // "It warms up once: a later generation is warm."
+    this.warmAt = at
     if (this.phase._tag !== "Closed") return this.enter(this.closed(0, 0), { _tag: "Reset" }, at)
     this.phase = this.closed(0, 0)
     this.generation += 1
@@ -210,9 +212,10 @@ export class ModelCircuit {
     this.open(at, this.openings(at) + 1, { _tag: "Tripped", readings: verdict }, retryAfter)
   }
 
-  private judgeBeforeCall(at: number): void {
+  /** "Before a call, and when one ends that doesn't count, only `inFlightAge` is judged." */
+  private judgeAges(at: number): void {
     if (this.phase._tag !== "Closed" || this.override === "Disabled") return
-    this.judge(at, this.phase.evidence.verdictBeforeCall(at))
+    this.judge(at, this.phase.evidence.verdictOfAges(at))
   }
 
   private lengthOf(opening: number): number {

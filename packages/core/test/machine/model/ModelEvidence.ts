@@ -153,13 +153,13 @@ export class ModelEvidence {
     return opens(reading) ? [reading] : undefined
   }
 
-  /** The same before a call, when nothing is judged but the age of the calls in flight, and what `all` ties to it. */
-  verdictBeforeCall(now: number, rule: Rule = this.rule): ReadonlyArray<Reading> | undefined {
+  /** The same where nothing is judged but the age of the calls in flight, and what `all` ties to it. */
+  verdictOfAges(now: number, rule: Rule = this.rule): ReadonlyArray<Reading> | undefined {
     if (rule._tag === "Any") {
-      return rule.rules.map((part) => this.verdictBeforeCall(now, part)).find((readings) => readings !== undefined)
+      return rule.rules.map((part) => this.verdictOfAges(now, part)).find((readings) => readings !== undefined)
     }
     if (rule._tag === "All") {
-      const judged = rule.rules.some((part) => this.verdictBeforeCall(now, part) !== undefined)
+      const judged = rule.rules.some((part) => this.verdictOfAges(now, part) !== undefined)
       return judged ? this.verdict(now, rule) : undefined
     }
     return rule._tag === "InFlightAge" ? this.verdict(now, rule) : undefined

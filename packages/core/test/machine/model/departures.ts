@@ -4,16 +4,11 @@
  * the property fail until its departure is gone from here.
  */
 export interface Departures {
-  /** A call rejected by force, or run by a disabled circuit, doesn't notice that a trial's deadline has passed. */
-  readonly forcedCallsAreBlind: boolean
-  /** A circuit reset while it warms up is warm. */
-  readonly resetEndsWarmUp: boolean
-  /** The age of the calls in flight is judged when any call ends, before its outcome is read: ignored or late, too. */
-  readonly everyResultIsJudged: boolean
+  /**
+   * When a call ends that counts, the age of the others is judged before its outcome is recorded and not with it: so
+   * `all` may open on evidence that the outcome contradicts, and a `retryAfter` is lost.
+   */
+  readonly agesComeFirst: boolean
 }
 
-export const machineAsIs: Departures = {
-  forcedCallsAreBlind: true,
-  resetEndsWarmUp: true,
-  everyResultIsJudged: true
-}
+export const machineAsIs: Departures = { agesComeFirst: true }

@@ -2,7 +2,6 @@
 import { isDeepStrictEqual } from "node:util"
 import { type Circuit, type Event, overrideOf, rejectionOf, type Step } from "../../../src/machine/Circuit.ts"
 import type { MachinePolicy } from "../../../src/machine/Rule.ts"
-import type { Departures } from "./departures.ts"
 
 /** What a step did wrong, or nothing. */
 export const broken = (
@@ -10,8 +9,7 @@ export const broken = (
   event: Event,
   { changes, circuit: after, decision }: Step,
   policy: MachinePolicy,
-  at: number,
-  departures: Departures
+  at: number
 ): string | undefined => {
   const { phase } = before
   const admitted = decision._tag === "Admitted"
@@ -30,7 +28,8 @@ export const broken = (
   if (changes.some((change, index) => change.generation !== phase.generation + index + 1)) {
     return `the changes are of generations ${changes.map((change) => change.generation).join(", ")}`
   }
-  const forced = departures.forcedCallsAreBlind && ["Disabled", "ForcedOpen"].includes(overrideOf(before))
+  // "Calls that are rejected by force, or let run by `disable`, don't look at the circuit."
+  const forced = ["Disabled", "ForcedOpen"].includes(overrideOf(before))
   const reads = (event._tag === "Admit" && !forced) || event._tag === "Settle" || event._tag === "Tick"
   if (reads && after.phase._tag === "HalfOpen" && after.phase.probes.length > 0 && at >= after.phase.deadline) {
     return `the circuit is half-open with probes out, ${at - after.phase.deadline} ms after its deadline`

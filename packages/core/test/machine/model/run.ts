@@ -51,11 +51,9 @@ class Run {
   private readonly time: CircuitTime
   private readonly clock = new ModelClock()
   private readonly pairs: ReadonlyArray<Pair>
-  private readonly departures: Departures
   private reading: number
 
   constructor(subject: Subject, scenario: Scenario, departures: Departures) {
-    this.departures = departures
     this.subject = subject
     this.scenario = scenario
     this.reading = scenario.start
@@ -145,7 +143,7 @@ class Run {
     const at = this.clock.now
     pair.model.changes = []
     model(at)
-    const problem = broken(before, event, step, policy, at, this.departures)
+    const problem = broken(before, event, step, policy, at)
     if (problem !== undefined) throw new Mismatch(problem)
     same("the changes", step.changes, pair.model.changes)
     this.compare(pair)
