@@ -23,8 +23,8 @@ import { EventBus } from "./internal/EventBus.ts"
 import { isKey, keyError, keyIssue } from "./internal/Key.ts"
 import { makePersistence } from "./internal/Persistence.ts"
 import { makePolicies } from "./internal/Policies.ts"
-import type { Event } from "./machine/Circuit.ts"
 import { takeSnapshot } from "./machine/Snapshot.ts"
+import type { Event } from "./machine/Step.ts"
 import type { Outcome } from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 import { PolicyError } from "./PolicyError.ts"
@@ -192,8 +192,10 @@ const make = Effect.fnUntraced(function*(
 
   /** The state of a key that no call has used yet, as the store knows it. Looking takes no place in the table. */
   const unusedState = (key: string): Effect.Effect<CircuitState> =>
-    Effect.map(persistence.read(key), (snapshot) =>
-      snapshot === undefined ? closedState(key) : readState(engine.makeEntry(key, snapshot), engine.at()))
+    Effect.map(
+      persistence.read(key),
+      (snapshot) => snapshot === undefined ? closedState(key) : readState(engine.makeEntry(key, snapshot), engine.at())
+    )
 
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
     const entry = engine.table.get(key)

@@ -10,8 +10,9 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import type { Override, Phase, TransitionReason as MachineReason } from "./machine/Circuit.ts"
+import type { Override, Phase } from "./machine/Circuit.ts"
 import type { Reading as MachineReading } from "./machine/Evidence.ts"
+import type { TransitionReason as MachineReason } from "./machine/Step.ts"
 
 /**
  * The phase of a circuit: calls run (`Closed`), calls are rejected (`Open`), a few calls try whether the dependency has

@@ -94,7 +94,9 @@ export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
  */
 export const make = (() => {
   const Bare = function(
-    this: { -readonly [K in "_tag" | "key" | "phase" | "reason" | "retryAfter" | "consecutiveOpenings"]: CircuitOpen[K] },
+    this: {
+      -readonly [K in "_tag" | "key" | "phase" | "reason" | "retryAfter" | "consecutiveOpenings"]: CircuitOpen[K]
+    },
     key: string,
     phase: CircuitOpen["phase"],
     reason: RejectionReason,

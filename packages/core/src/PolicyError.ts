@@ -54,8 +54,7 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   }
 }
 
-const sentence = ({ allowed, field, value }: PolicyIssue): string =>
-  `${field} is ${show(value)}: it must be ${allowed}`
+const sentence = ({ allowed, field, value }: PolicyIssue): string => `${field} is ${show(value)}: it must be ${allowed}`
 
 const show = (value: unknown): string => {
   if (value === undefined) return "missing"

@@ -40,7 +40,11 @@ const rate = Schema.Literals(["FailureRate", "SlowCallRate"])
 
 const Measured = Schema.Union([
   Schema.TaggedStruct("Consecutive", { failures: count }),
-  Schema.TaggedStruct("Calls", { rule: rate, slowerThan: millis, outcomes: Schema.String.check(Schema.isPattern(/^[01]*$/)) }),
+  Schema.TaggedStruct("Calls", {
+    rule: rate,
+    slowerThan: millis,
+    outcomes: Schema.String.check(Schema.isPattern(/^[01]*$/))
+  }),
   Schema.TaggedStruct("Time", {
     rule: Schema.Literals(["FailureRate", "SlowCallRate", "Failures"]),
     slowerThan: millis,

@@ -1,8 +1,8 @@
 /** One circuit in a breaker's table: its state, what it counts, and the way a call takes through it. */
 import type * as Exit from "effect/Exit"
 import * as MutableRef from "effect/MutableRef"
-import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
 import type { CircuitOpen } from "../CircuitOpen.ts"
+import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
 
 /** Runs when a call ends. */

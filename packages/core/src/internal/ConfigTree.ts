@@ -87,10 +87,8 @@ const readShape = (provider: Provider, path: Path, shape: Shape, taken: Set<stri
           : yield* readRaw(provider, path, taken)
       case "Map":
         return node?._tag === "Record"
-          ? yield* Effect.all(Object.fromEntries([...node.keys].map((key) =>
-            // A pattern that changes nothing is still one.
-            [key, Effect.map(child(key, shape.of), (value) => value ?? {})]
-          )))
+          ? yield* Effect.all(Object.fromEntries([...node.keys].map((key) => // A pattern that changes nothing is still one.
+          [key, Effect.map(child(key, shape.of), (value) => value ?? {})])))
           : yield* readRaw(provider, path, taken)
       case "Leaf":
         return yield* readRaw(provider, path, taken)
@@ -114,8 +112,10 @@ const unaccounted = (
         if (left.length === 0) return []
         // An environment has no structure of its own: each of its variables is one field, by the name that it has.
         if (nameOf([key]) !== key) return [[key, yield* readRaw(provider, [...path, key], taken)] as const]
-        return yield* Effect.forEach(left, (at) =>
-          Effect.map(readRaw(provider, at, taken), (value) => [at.slice(path.length).join("_"), value] as const))
+        return yield* Effect.forEach(
+          left,
+          (at) => Effect.map(readRaw(provider, at, taken), (value) => [at.slice(path.length).join("_"), value] as const)
+        )
       })),
     (found) => found.flat()
   )

@@ -13,11 +13,12 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { CircuitEvent, Transition } from "../CircuitEvent.ts"
 import * as CircuitOpen from "../CircuitOpen.ts"
+import { makeCircuit, overrideOf } from "../machine/Circuit.ts"
+import { CircuitTime } from "../machine/CircuitTime.ts"
+import { type CircuitSnapshot, restoreSnapshot } from "../machine/Snapshot.ts"
 import {
   admit,
   type Event,
-  makeCircuit,
-  overrideOf,
   type Permit,
   type PhaseChange,
   type Rejection,
@@ -26,9 +27,7 @@ import {
   type Step,
   step,
   trip
-} from "../machine/Circuit.ts"
-import { CircuitTime } from "../machine/CircuitTime.ts"
-import { type CircuitSnapshot, restoreSnapshot } from "../machine/Snapshot.ts"
+} from "../machine/Step.ts"
 import * as Outcome from "../Outcome.ts"
 import { CircuitEntry, type OnExit } from "./CircuitEntry.ts"
 import { CircuitTable } from "./CircuitTable.ts"
@@ -225,11 +224,14 @@ export class Engine {
       const outcome = classify()
       return Effect.isEffect(outcome) ? outcome : Effect.succeed(outcome)
     }))
-    return Effect.onExitPrimitive(Effect.asVoid(Effect.tap(classified, (outcome) => Effect.sync(() => settled(outcome)))), (exit) => {
-      if (Exit.isSuccess(exit)) return undefined
-      this.events.publish({ _tag: "ClassifierFailed", key: entry.key, cause: exit.cause })
-      return settled(Outcome.ignored)
-    })
+    return Effect.onExitPrimitive(
+      Effect.asVoid(Effect.tap(classified, (outcome) => Effect.sync(() => settled(outcome)))),
+      (exit) => {
+        if (Exit.isSuccess(exit)) return undefined
+        this.events.publish({ _tag: "ClassifierFailed", key: entry.key, cause: exit.cause })
+        return settled(Outcome.ignored)
+      }
+    )
   }
 
   private settle(entry: CircuitEntry, permit: Permit, outcome: Outcome.Outcome, duration: number): undefined {

@@ -1,8 +1,8 @@
 /** What may name a circuit. */
-import { type PolicyIssue, PolicyError } from "../PolicyError.ts"
+import { PolicyError, type PolicyIssue } from "../PolicyError.ts"
 
 /** Stores limit the length of their keys; this leaves room for a prefix in each that the project knows of. */
-export const maxKeyLength = 512
+const maxKeyLength = 512
 
 // Control characters break logs, terminals and keys of stores; a lone surrogate has no encoding that comes back equal.
 const unsafe = /[\p{Cc}\p{Cs}\u2028\u2029]/u

@@ -34,8 +34,7 @@ export const matches = (pattern: string, key: string): boolean => {
  * Whether `wide` matches every key that `narrow` does. A star of the narrow one may stand for a character that occurs
  * in neither, which only a star of the wide one can match: so it is enough that `wide` matches the text of `narrow`.
  */
-export const contains = (wide: string, narrow: string): boolean =>
-  matches(wide, narrow.replaceAll("*", "\u0000"))
+export const contains = (wide: string, narrow: string): boolean => matches(wide, narrow.replaceAll("*", "\u0000"))
 
 /** Whether some key is matched by both. */
 export const intersect = (a: string, b: string): boolean => {

@@ -55,12 +55,15 @@ export const makePersistence = Effect.fnUntraced(function*(
       const replace = (version: number) => store.replace(entry.key, { version, circuit: undefined }, circuit)
       return bounded("replace", entry.key, writeTimeout, () =>
         Effect.flatMap(replace(versions.get(entry) ?? 0), (replaced) => {
-          if (replaced._tag === "Replaced") return Effect.succeed(replaced.version)
+          if (replaced._tag === "Replaced") {
+            return Effect.succeed(replaced.version)
+          }
           // Whoever is further on is right. What lies behind may be replaced, now that it has been seen.
           const { circuit: winner, version } = replaced.seen
           return winner !== undefined && winner.generation >= circuit.generation
             ? Effect.succeed(version)
-            : Effect.map(replace(version), (again) => again._tag === "Replaced" ? again.version : again.seen.version)
+            : Effect.map(replace(version), (again) =>
+              again._tag === "Replaced" ? again.version : again.seen.version)
         })).pipe(
           Effect.map((version) => {
             versions.set(entry, version)
@@ -69,7 +72,9 @@ export const makePersistence = Effect.fnUntraced(function*(
           // Interrupted: the breaker closes, and its last write makes up for this one.
           (write) =>
             Effect.onExitPrimitive(write, (exit) => {
-              if (exit._tag === "Failure") changed.add(entry)
+              if (exit._tag === "Failure") {
+                changed.add(entry)
+              }
               return undefined
             })
         )

@@ -110,22 +110,26 @@ const defaultRule: Rule = { _tag: "Consecutive", failures: 5 }
 type Input = Readonly<Record<string, unknown>>
 
 /** Reads a policy, or every mistake in it. */
-export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyError> => Effect.suspend(() => {
-  const reading: Reader.Reading = { issues: [] }
-  const whole = Reader.record(input, "policy", reading)
-  Reader.onlyKnown(whole, breakerNames, "", reading)
-  const fields = readFields(whole, "", reading)
-  crossCheck(fields, whole, "", reading)
-  const base = complete(fields)
-  const maxKeys = option(whole, breakerFields, "maxKeys", "", reading)
-  const idleTimeToLive = option(whole, breakerFields, "idleTimeToLive", "", reading)
-  const patterns = readPatterns(whole, reading)
-  return reading.issues.length > 0 || base === undefined || maxKeys === undefined || idleTimeToLive === undefined
-    ? Effect.fail(new PolicyError({ issues: reading.issues }))
-    : Effect.succeed({ base, patterns, maxKeys, idleTimeToLive })
-})
+export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyError> =>
+  Effect.suspend(() => {
+    const reading: Reader.Reading = { issues: [] }
+    const whole = Reader.record(input, "policy", reading)
+    Reader.onlyKnown(whole, breakerNames, "", reading)
+    const fields = readFields(whole, "", reading)
+    crossCheck(fields, whole, "", reading)
+    const base = complete(fields)
+    const maxKeys = option(whole, breakerFields, "maxKeys", "", reading)
+    const idleTimeToLive = option(whole, breakerFields, "idleTimeToLive", "", reading)
+    const patterns = readPatterns(whole, reading)
+    return reading.issues.length > 0 || base === undefined || maxKeys === undefined || idleTimeToLive === undefined
+      ? Effect.fail(new PolicyError({ issues: reading.issues }))
+      : Effect.succeed({ base, patterns, maxKeys, idleTimeToLive })
+  })
 
-const option = <F extends Record<string, { readonly reader: Reader.Reader<unknown>; readonly default: unknown }>, N extends keyof F & string>(
+const option = <
+  F extends Record<string, { readonly reader: Reader.Reader<unknown>; readonly default: unknown }>,
+  N extends keyof F & string
+>(
   input: Input,
   fields: F,
   name: N,

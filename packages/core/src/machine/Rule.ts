@@ -47,7 +47,7 @@ export interface MachinePolicy {
 }
 
 /** Every leaf of a rule, in order. */
-export const leaves = (rule: Rule): ReadonlyArray<Exclude<Rule, { readonly rules: unknown }>> =>
+const leaves = (rule: Rule): ReadonlyArray<Exclude<Rule, { readonly rules: unknown }>> =>
   rule._tag === "Any" || rule._tag === "All" ? rule.rules.flatMap(leaves) : [rule]
 
 /** What recording an outcome under a rule takes: the time, the call's duration, a note of each call in flight. */

@@ -3,10 +3,10 @@
  * sentence, as plainly as it can be said. Nothing here is shared with the machine but the types of what is compared.
  */
 import { Duration } from "effect"
-import type { Decision, Event, Override, PhaseChange, TransitionReason } from "../../../src/machine/Circuit.ts"
+import type { Override } from "../../../src/machine/Circuit.ts"
 import type { Reading } from "../../../src/machine/Evidence.ts"
 import type { MachinePolicy } from "../../../src/machine/Rule.ts"
-import type { Departures } from "./departures.ts"
+import type { Decision, Event, PhaseChange, TransitionReason } from "../../../src/machine/Step.ts"
 import { isSlow, ModelEvidence } from "./ModelEvidence.ts"
 
 /** A call that was let through, with what the model knows of it. */
@@ -63,11 +63,8 @@ export class ModelCircuit {
   /** The changes of phase of the last step. */
   changes: Array<PhaseChange> = []
 
-  private readonly departures: Departures
-
-  constructor(policy: MachinePolicy, at: number, departures: Departures) {
+  constructor(policy: MachinePolicy, at: number) {
     this.policy = policy
-    this.departures = departures
     this.warmAt = at + policy.warmUp
     this.phase = this.closed(0, 0)
   }
@@ -108,8 +105,8 @@ export class ModelCircuit {
     this.expire(at)
     if (this.phase._tag === "Closed") this.phase.evidence.end(call)
     const isLate = () => call.settled || call.unmeasured || call.generation !== this.generation
-    const counts = outcome._tag !== "Ignored" && this.inForce !== "Disabled"
-    if (isLate() || !counts || this.departures.agesComeFirst) this.judgeAges(at)
+    const counts = outcome._tag !== "Ignored" && this.override !== "Disabled"
+    if (isLate() || !counts) this.judgeAges(at)
     const late = isLate()
     call.settled = true
     if (late) return

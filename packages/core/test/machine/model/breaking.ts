@@ -1,15 +1,9 @@
 /** Ways of putting a fault around the real machine, so that nothing but the fault differs. */
-import {
-  type Circuit,
-  type Closed,
-  type Event,
-  type HalfOpen,
-  overrideOf,
-  type Step
-} from "../../../src/machine/Circuit.ts"
+import { type Circuit, type Closed, type HalfOpen, overrideOf } from "../../../src/machine/Circuit.ts"
 import { CircuitTime } from "../../../src/machine/CircuitTime.ts"
 import { type Evidence, makeEvidence } from "../../../src/machine/Evidence.ts"
 import type { MachinePolicy, Rule } from "../../../src/machine/Rule.ts"
+import { type Event, type Step } from "../../../src/machine/Step.ts"
 import { machine, type Subject } from "./subject.ts"
 
 type Steps = Subject["step"]

@@ -1,7 +1,8 @@
 /** What must hold whatever a policy says, checked on the machine alone. The model plays no part in it. */
 import { isDeepStrictEqual } from "node:util"
-import { type Circuit, type Event, overrideOf, rejectionOf, type Step } from "../../../src/machine/Circuit.ts"
+import { type Circuit, overrideOf } from "../../../src/machine/Circuit.ts"
 import type { MachinePolicy } from "../../../src/machine/Rule.ts"
+import { type Event, rejectionOf, type Step } from "../../../src/machine/Step.ts"
 
 /** What a step did wrong, or nothing. */
 export const broken = (

@@ -1,9 +1,9 @@
 /** Runs a scenario over the machine and the model side by side, and compares them after every event. */
 import { Duration } from "effect"
 import { isDeepStrictEqual } from "node:util"
-import type { Circuit, Event, Permit, Step } from "../../../src/machine/Circuit.ts"
+import type { Circuit } from "../../../src/machine/Circuit.ts"
 import type { CircuitTime } from "../../../src/machine/CircuitTime.ts"
-import { type Departures, machineAsIs } from "./departures.ts"
+import type { Event, Permit, Step } from "../../../src/machine/Step.ts"
 import { broken } from "./invariants.ts"
 import { type ModelCall, ModelCircuit, ModelClock } from "./ModelCircuit.ts"
 import { nextBucket } from "./ModelEvidence.ts"
@@ -53,7 +53,7 @@ class Run {
   private readonly pairs: ReadonlyArray<Pair>
   private reading: number
 
-  constructor(subject: Subject, scenario: Scenario, departures: Departures) {
+  constructor(subject: Subject, scenario: Scenario) {
     this.subject = subject
     this.scenario = scenario
     this.reading = scenario.start
@@ -63,7 +63,7 @@ class Run {
       const policy = this.policy(index)
       const machine = toMachine(policy)
       const circuit = subject.make(machine, this.time, this.reading)
-      return { circuit, model: new ModelCircuit(machine, at, departures), policy, underWay: [], ended: [] }
+      return { circuit, model: new ModelCircuit(machine, at), policy, underWay: [], ended: [] }
     })
   }
 
@@ -213,12 +213,11 @@ export interface Failure {
 export const check = (
   subject: Subject,
   scenario: Scenario,
-  departures: Departures = machineAsIs,
   seen?: (line: string) => void
 ): Failure | undefined => {
   let index = -1
   try {
-    const run = new Run(subject, scenario, departures)
+    const run = new Run(subject, scenario)
     for (const event of scenario.events) {
       index++
       run.apply(event)

@@ -1,6 +1,5 @@
 /** Makes a failing scenario small enough to be read. */
 import type { Rule } from "../../../src/machine/Rule.ts"
-import { machineAsIs } from "./departures.ts"
 import { policyText } from "./policies.ts"
 import { check } from "./run.ts"
 import { eventText, name, type Scenario, type ScenarioEvent } from "./scenario.ts"
@@ -54,12 +53,12 @@ function* candidates(scenario: Scenario): Generator<Scenario> {
 }
 
 /** The scenario with all events left out that the failure, or another one, does without. */
-export const shrink = (subject: Subject, scenario: Scenario, departures = machineAsIs): Scenario => {
+export const shrink = (subject: Subject, scenario: Scenario): Scenario => {
   let smallest = scenario
   let tries = 5_000
   const truncate = (candidate: Scenario): boolean => {
     tries--
-    const failure = check(subject, candidate, departures)
+    const failure = check(subject, candidate)
     if (failure === undefined) return false
     smallest = { ...candidate, events: candidate.events.slice(0, failure.index + 1) }
     return true
@@ -76,9 +75,9 @@ export const shrink = (subject: Subject, scenario: Scenario, departures = machin
 }
 
 /** A failing scenario as text: what to run again, the policies, every event with what it led to, and the failure. */
-export const report = (subject: Subject, scenario: Scenario, departures = machineAsIs): string => {
+export const report = (subject: Subject, scenario: Scenario): string => {
   const lines: Array<string> = []
-  const failure = check(subject, scenario, departures, (line) => lines.push(line))
+  const failure = check(subject, scenario, (line) => lines.push(line))
   const last = failure === undefined ? undefined : scenario.events[failure.index]
   return [
     `Replay: RECLOSE_SEED=${scenario.seed} RECLOSE_STEPS=${scenario.length}`,

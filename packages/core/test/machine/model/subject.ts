@@ -1,7 +1,8 @@
 /** What the property drives: the machine as it is, or a broken one. */
-import { makeCircuit, step } from "../../../src/machine/Circuit.ts"
+import { makeCircuit } from "../../../src/machine/Circuit.ts"
 import { CircuitTime } from "../../../src/machine/CircuitTime.ts"
 import { restoreSnapshot, takeSnapshot } from "../../../src/machine/Snapshot.ts"
+import { step } from "../../../src/machine/Step.ts"
 
 export interface Subject {
   readonly time: () => CircuitTime
