@@ -12,6 +12,7 @@ const circuit = (fields: Partial<CircuitState> & { readonly key: string }): Circ
   generation: 0,
   consecutiveOpenings: 0,
   retryAfter: Duration.zero,
+  lastTransition: undefined,
   probes: 0,
   readings: [],
   counts: { succeeded: 0, failed: 0, ignored: 0, rejected: 0 },
@@ -23,6 +24,7 @@ const counts = { succeeded: 10, failed: 10, ignored: 1, rejected: 7 }
 const opened: Transition = {
   _tag: "Transition",
   key: "quotes",
+  time: 0,
   from: "Closed",
   to: "Open",
   reason: {

@@ -73,6 +73,8 @@ export type TransitionReason = MachineReason
 export interface Transition {
   readonly _tag: "Transition"
   readonly key: string
+  /** When it was noticed, in milliseconds since 1970 by the breaker's clock. */
+  readonly time: number
   readonly from: CircuitPhase
   readonly to: CircuitPhase
   readonly reason: TransitionReason

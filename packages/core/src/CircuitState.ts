@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
-import type { CircuitOverride, CircuitPhase, Reading } from "./CircuitEvent.ts"
+import type { CircuitOverride, CircuitPhase, Reading, Transition } from "./CircuitEvent.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { openingsOf, overrideOf } from "./machine/Circuit.ts"
 
@@ -24,6 +24,8 @@ export interface CircuitState {
   readonly consecutiveOpenings: number
   /** Open: the time until a call may probe. Otherwise zero. */
   readonly retryAfter: Duration.Duration
+  /** How the circuit came into its phase, and why; undefined if it has not changed since this breaker made it. */
+  readonly lastTransition: Transition | undefined
   /** How many probes are out. */
   readonly probes: number
   /** What each trip rule measures; empty unless the circuit is closed. */
@@ -53,6 +55,7 @@ export const closedState = (key: string): CircuitState => ({
   generation: 0,
   consecutiveOpenings: 0,
   retryAfter: Duration.zero,
+  lastTransition: undefined,
   probes: 0,
   readings: [],
   counts: { succeeded: 0, failed: 0, ignored: 0, rejected: 0 }
@@ -60,7 +63,7 @@ export const closedState = (key: string): CircuitState => ({
 
 /** @internal */
 export const readState = (entry: CircuitEntry, at: number): CircuitState => {
-  const { circuit, failed, ignored, key, rejected, succeeded } = entry
+  const { circuit, failed, ignored, key, lastTransition, rejected, succeeded } = entry
   const { phase } = circuit
   return {
     key,
@@ -69,6 +72,7 @@ export const readState = (entry: CircuitEntry, at: number): CircuitState => {
     generation: phase.generation,
     consecutiveOpenings: openingsOf(phase, at),
     retryAfter: phase._tag === "Open" ? Duration.millis(Math.ceil(Math.max(0, phase.until - at))) : Duration.zero,
+    lastTransition,
     probes: phase._tag === "HalfOpen" ? phase.probes.length : 0,
     readings: phase._tag === "Closed" ? phase.evidence.readings(at) : [],
     counts: { succeeded, failed, ignored, rejected }

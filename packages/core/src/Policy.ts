@@ -17,6 +17,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schedule from "effect/Schedule"
 import * as ConfigTree from "./internal/ConfigTree.ts"
+import * as Key from "./internal/Key.ts"
 import { readPolicy } from "./internal/PolicyReader.ts"
 import type { PolicyError } from "./PolicyError.ts"
 import type { TripRule } from "./TripRule.ts"
@@ -71,7 +72,8 @@ export interface KeyPolicy {
   readonly tripRule?: TripRule | undefined
   /**
    * How long an opening lasts: a duration (1 millisecond to 1 day), a backoff, or a schedule whose n-th delay is the
-   * length of the n-th opening in a row. A schedule that ends stays at its last delay. Default 30 seconds.
+   * length of the n-th opening in a row. A schedule that ends stays at its last delay; one without delays lets the very
+   * next call probe. Default 30 seconds.
    *
    * The count of openings in a row survives a recovery and is forgotten once the circuit has stayed closed for as long
    * as it was last open.
@@ -190,3 +192,24 @@ export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
  */
 export const config = (path: string): Effect.Effect<Policy, PolicyError | ConfigProvider.SourceError> =>
   Effect.flatMap(ConfigTree.read(path), fromJson)
+
+/**
+ * Whether a text can name a circuit: 1 to 512 characters, none of them a control character or half of a surrogate pair.
+ *
+ * **Details**
+ *
+ * For keys that come from outside. Guarding with a key that is none is a defect, since most keys come from the program.
+ *
+ * **Example** (A key from a request)
+ *
+ * ```ts
+ * import { Policy } from "@reclose/core"
+ *
+ * Policy.isKey("https://quotes.example") // => true
+ * Policy.isKey("quotes\n") // => false
+ * ```
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isKey: (key: unknown) => key is string = Key.isKey

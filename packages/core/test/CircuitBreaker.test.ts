@@ -180,7 +180,9 @@ describe("the state of a circuit", () => {
   it.effect("says all there is to say of each phase", () =>
     Effect.gen(function*() {
       yield* succeeding
-      const common: Omit<CircuitState, "phase" | "generation" | "consecutiveOpenings" | "counts"> = {
+      // Compared with what was published; what that says is another test's.
+      const published = Effect.map(yield* listen(), (seen) => seen.findLast((event) => event._tag === "Transition"))
+      const common: Omit<CircuitState, "phase" | "generation" | "consecutiveOpenings" | "counts" | "lastTransition"> = {
         key,
         override: "None",
         retryAfter: Duration.zero,
@@ -191,6 +193,7 @@ describe("the state of a circuit", () => {
       assert.deepStrictEqual(yield* state, {
         ...common,
         phase: "Closed",
+        lastTransition: undefined,
         generation: 1,
         consecutiveOpenings: 0,
         readings: [{ _tag: "Consecutive", failures: 0, threshold: 2 }],
@@ -202,6 +205,7 @@ describe("the state of a circuit", () => {
       assert.deepStrictEqual(yield* state, {
         ...common,
         phase: "Open",
+        lastTransition: yield* published,
         generation: 2,
         consecutiveOpenings: 1,
         retryAfter: Duration.seconds(20),
@@ -212,6 +216,7 @@ describe("the state of a circuit", () => {
       assert.deepStrictEqual(yield* state, {
         ...common,
         phase: "HalfOpen",
+        lastTransition: yield* published,
         generation: 3,
         consecutiveOpenings: 1,
         probes: 1,

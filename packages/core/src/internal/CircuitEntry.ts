@@ -1,6 +1,7 @@
 /** One circuit in a breaker's table: its state, what it counts, and the way a call takes through it. */
 import type * as Exit from "effect/Exit"
 import * as MutableRef from "effect/MutableRef"
+import type { Transition } from "../CircuitEvent.ts"
 import type { CircuitOpen } from "../CircuitOpen.ts"
 import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
@@ -39,6 +40,7 @@ export class CircuitEntry {
 
   /** The last rejection, which serves every further one that would be equal: those of the same millisecond. */
   lastRejection: LastRejection | undefined = undefined
+  lastTransition: Transition | undefined = undefined
 
   // Steps are synchronous, so the ref need not be an effectful one, which would be a second object for each circuit.
   private readonly ref: MutableRef.MutableRef<Circuit>

@@ -30,7 +30,7 @@ export class CircuitTable {
 
   /** What steering a circuit fails with where it can have no place. */
   get fullError(): PolicyError {
-    const allowed = "more than the circuits that are open or overridden, which can't make room"
+    const allowed = "more than the circuits that can't make room"
     return new PolicyError({ issues: [{ field: "maxKeys", value: this.limits.maxKeys, allowed }] })
   }
 

@@ -307,7 +307,8 @@ export class Engine {
     // A circuit that was forgotten or replaced may still get results, but it is nobody's circuit any more.
     if (stepped.changes.length === 0 || this.table.get(entry.key) !== entry) return
     for (const change of stepped.changes) {
-      const transition = toTransition(entry.key, change)
+      const transition = toTransition(entry.key, change, this.clock.currentTimeMillisUnsafe())
+      entry.lastTransition = transition
       this.transitions.publish(transition)
       this.events.publish(transition)
     }
@@ -315,9 +316,10 @@ export class Engine {
   }
 }
 
-const toTransition = (key: string, change: PhaseChange): Transition => ({
+const toTransition = (key: string, change: PhaseChange, time: number): Transition => ({
   _tag: "Transition",
   key,
+  time,
   from: change.from,
   to: change.to,
   reason: change.reason,

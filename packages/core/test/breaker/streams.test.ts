@@ -35,15 +35,25 @@ describe("transitions", () => {
       assert.deepStrictEqual(seen, [
         {
           ...common,
+          time: 0,
           from: "Closed",
           to: "Open",
           reason: { _tag: "Tripped", readings: [{ _tag: "Consecutive", failures: 2, threshold: 2 }] },
           generation: 2,
           openDuration: Duration.seconds(30)
         },
-        { ...common, from: "Open", to: "HalfOpen", reason: { _tag: "OpenElapsed" }, generation: 3, openDuration: none },
         {
           ...common,
+          time: 30_000,
+          from: "Open",
+          to: "HalfOpen",
+          reason: { _tag: "OpenElapsed" },
+          generation: 3,
+          openDuration: none
+        },
+        {
+          ...common,
+          time: 30_000,
           from: "HalfOpen",
           to: "Closed",
           reason: { _tag: "ProbesSucceeded" },
