@@ -54,6 +54,12 @@ describe("withBreaker", () => {
     expect(withBreaker(call, { key: "quotes", classify: () => Outcome.ignored })).type.toBe<Guarded<CircuitBreaker>>()
   })
 
+  test("keeps what the call says, where its classifier knows less of it", () => {
+    expect(call.pipe(withBreaker({ key: "quotes", classify: Outcome.fromExit }))).type.toBe<Guarded<CircuitBreaker>>()
+    const classify = Outcome.classifier({ ignoreError: (error: unknown) => error instanceof Error })
+    expect(call.pipe(withBreaker({ key: "quotes", classify }))).type.toBe<Guarded<CircuitBreaker>>()
+  })
+
   test("takes no classifier that can fail", () => {
     expect(withBreaker).type.not.toBeCallableWith(call, { key: "quotes", classify: () => Effect.fail("broken") })
     expect(withBreaker).type.not.toBeCallableWith({ key: "quotes", classify: () => Effect.fail("broken") })

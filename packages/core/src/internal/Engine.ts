@@ -124,15 +124,15 @@ export class Engine {
     const now = entry.policy.needs.time ? this.now() : 0
     const duration = startedAt === undefined ? 0 : now - startedAt
     if (entry.onExit === undefined && !entry.measuresDuration) {
-      return this.settleOverridden(entry, generation, outcome, duration)
+      return this.settleByMachine(entry, generation, outcome, duration)
     }
     const at = entry.policy.needs.time ? this.time.at(now) : 0
     const readings = phase.evidence.record(outcome === "Failure", duration, at)
     if (readings !== undefined) this.commit(entry, trip(entry.policy, entry.circuit, phase, readings, this.at(), 0))
   }
 
-  /** Settles a call that took the short way, in a circuit that no longer has one: an operator has a say by now. */
-  private settleOverridden(
+  /** Settles a call that took the short way, in a circuit that has none any more: an operator or a rule has a say now. */
+  private settleByMachine(
     entry: CircuitEntry,
     generation: number,
     outcome: "Success" | "Failure",
@@ -148,7 +148,7 @@ export class Engine {
       entry.succeeded++
       return "Success"
     }
-    // The first reason nearly always tells, and asking it costs a tenth of walking through all of them.
+    // The first reason nearly always tells, without walking through all of them.
     if (exit.cause.reasons[0]?._tag !== "Fail" && Cause.hasInterruptsOnly(exit.cause)) return "Ignored"
     entry.failed++
     return "Failure"
