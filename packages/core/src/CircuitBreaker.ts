@@ -15,7 +15,7 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { CircuitEvent, Transition } from "./CircuitEvent.ts"
 import type { CircuitOpen } from "./CircuitOpen.ts"
-import { type CircuitState, closedState, readState } from "./CircuitState.ts"
+import { type CircuitState, readState } from "./CircuitState.ts"
 import { CircuitStore } from "./CircuitStore.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { Engine } from "./internal/Engine.ts"
@@ -192,10 +192,10 @@ const make = Effect.fnUntraced(function*(
 
   /** The state of a key that no call has used yet, as the store knows it. Looking takes no place in the table. */
   const unusedState = (key: string): Effect.Effect<CircuitState> =>
-    Effect.map(
-      persistence.read(key),
-      (snapshot) => snapshot === undefined ? closedState(key) : readState(engine.makeEntry(key, snapshot), engine.at())
-    )
+    Effect.map(persistence.read(key), (snapshot) => {
+      const state = readState(engine.makeEntry(key, snapshot), engine.at())
+      return snapshot === undefined ? { ...state, generation: 0 } : state
+    })
 
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
     const entry = engine.table.get(key)

@@ -48,20 +48,6 @@ export interface CallCounts {
 }
 
 /** @internal */
-export const closedState = (key: string): CircuitState => ({
-  key,
-  phase: "Closed",
-  override: "None",
-  generation: 0,
-  consecutiveOpenings: 0,
-  retryAfter: Duration.zero,
-  lastTransition: undefined,
-  probes: 0,
-  readings: [],
-  counts: { succeeded: 0, failed: 0, ignored: 0, rejected: 0 }
-})
-
-/** @internal */
 export const readState = (entry: CircuitEntry, at: number): CircuitState => {
   const { circuit, failed, ignored, key, lastTransition, rejected, succeeded } = entry
   const { phase } = circuit
