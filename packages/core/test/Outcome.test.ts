@@ -59,6 +59,15 @@ describe("classifier", () => {
     assert.strictEqual(classify(exit)._tag, expected)
   })
 
+  it("ignores a result that says nothing, unless it is a failure", () => {
+    const classify = Outcome.classifier({
+      ignoreResult: (status: number) => status >= 400,
+      failOnResult: (status: number) => status >= 500
+    })
+    const tags = [200, 404, 503].map((status) => classify(Exit.succeed(status))._tag)
+    assert.deepStrictEqual(tags, ["Success", "Ignored", "Failure"])
+  })
+
   it("without predicates reads as fromExit does", () => {
     const plain = Outcome.classifier({})
     for (const exit of [Exit.succeed("42"), Exit.fail("down"), Exit.die("broken"), Exit.interrupt(), both]) {

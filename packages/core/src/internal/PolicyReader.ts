@@ -117,13 +117,15 @@ export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyE
     Reader.onlyKnown(whole, breakerNames, "", reading)
     const fields = readFields(whole, "", reading)
     crossCheck(fields, whole, "", reading)
-    const base = complete(fields)
-    const maxKeys = option(whole, breakerFields, "maxKeys", "", reading)
-    const idleTimeToLive = option(whole, breakerFields, "idleTimeToLive", "", reading)
-    const patterns = readPatterns(whole, reading)
-    return reading.issues.length > 0 || base === undefined || maxKeys === undefined || idleTimeToLive === undefined
+    const policies = complete<ValidPolicies>({
+      base: complete<ValidPolicy>(fields),
+      maxKeys: option(whole, breakerFields, "maxKeys", "", reading),
+      idleTimeToLive: option(whole, breakerFields, "idleTimeToLive", "", reading),
+      patterns: readPatterns(whole, reading)
+    })
+    return reading.issues.length > 0 || policies === undefined
       ? Effect.fail(new PolicyError({ issues: reading.issues }))
-      : Effect.succeed({ base, patterns, maxKeys, idleTimeToLive })
+      : Effect.succeed(policies)
   })
 
 const option = <
@@ -142,9 +144,13 @@ const option = <
   return reader.read(value, Reader.at(path, name), reading) as ReturnType<F[N]["reader"]["read"]>
 }
 
-type Fields = { readonly [K in keyof ValidPolicy]: ValidPolicy[K] | undefined }
+type Read<A> = { readonly [K in keyof A]: A[K] | undefined }
 
-const readFields = (input: Input, path: string, reading: Reader.Reading): Fields => ({
+const complete = <A extends object>(fields: Read<A>): A | undefined =>
+  // None of them is undefined, which is all that tells the two types apart.
+  Object.values(fields).includes(undefined) ? undefined : fields as A
+
+const readFields = (input: Input, path: string, reading: Reader.Reading): Read<ValidPolicy> => ({
   tripRule: input["tripRule"] === undefined
     ? defaultRule
     : tripRule.read(input["tripRule"], Reader.at(path, "tripRule"), reading),
@@ -156,7 +162,7 @@ const readFields = (input: Input, path: string, reading: Reader.Reading): Fields
 })
 
 /** Checks fields against each other, as far as they are valid by themselves. */
-const crossCheck = (fields: Fields, input: Input, path: string, reading: Reader.Reading): void => {
+const crossCheck = (fields: Read<ValidPolicy>, input: Input, path: string, reading: Reader.Reading): void => {
   const { maxOpenDuration, openDuration } = fields
   if (openDuration?._tag !== "Backoff" || maxOpenDuration === undefined) return
   if (maxOpenDuration >= openDuration.initial) return
@@ -167,25 +173,15 @@ const crossCheck = (fields: Fields, input: Input, path: string, reading: Reader.
   })
 }
 
-const complete = (
-  { halfOpen, jitter, maxOpenDuration, openDuration, tripRule, warmUp }: Fields
-): ValidPolicy | undefined =>
-  tripRule === undefined || openDuration === undefined || maxOpenDuration === undefined || jitter === undefined ||
-    warmUp === undefined || halfOpen === undefined
-    ? undefined
-    : { tripRule, openDuration, maxOpenDuration, jitter, halfOpen, warmUp }
-
 const readTrial = (value: unknown, path: string, reading: Reader.Reading): Trial | undefined => {
   const input = value === undefined ? {} : Reader.record(value, path, reading)
   Reader.onlyKnown(input, Object.keys(halfOpenFields), path, reading)
-  const permits = option(input, halfOpenFields, "permits", path, reading)
-  const successThreshold = option(input, halfOpenFields, "successThreshold", path, reading)
-  const failureThreshold = option(input, halfOpenFields, "failureThreshold", path, reading)
-  const maxDuration = option(input, halfOpenFields, "maxDuration", path, reading)
-  return permits === undefined || successThreshold === undefined || failureThreshold === undefined ||
-      maxDuration === undefined
-    ? undefined
-    : { permits, successThreshold, failureThreshold, maxDuration }
+  return complete<Trial>({
+    permits: option(input, halfOpenFields, "permits", path, reading),
+    successThreshold: option(input, halfOpenFields, "successThreshold", path, reading),
+    failureThreshold: option(input, halfOpenFields, "failureThreshold", path, reading),
+    maxDuration: option(input, halfOpenFields, "maxDuration", path, reading)
+  })
 }
 
 const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<PatternPolicy> => {
@@ -215,7 +211,7 @@ const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<Patt
     // What is inherited has been read where it stands, so its mistakes are named once, and there.
     const fields = readFields(pick(merged), path, { issues: [] })
     if (capped.some((name) => input[name] !== undefined)) crossCheck(fields, merged, path, reading)
-    const policy = complete(fields)
+    const policy = complete<ValidPolicy>(fields)
     return policy === undefined ? [] : [{ pattern, policy }]
   })
 }
