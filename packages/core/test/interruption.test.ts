@@ -87,10 +87,7 @@ const situations: Record<string, Situation> = {
       Effect.sync(() => {
         assert.strictEqual(state.phase, "Closed")
         const failures = state.counts.failed
-        assert.deepStrictEqual(
-          state.readings,
-          state.generation === 0 ? [] : [{ _tag: "Consecutive", failures, threshold: 5 }]
-        )
+        assert.deepStrictEqual(state.readings, [{ _tag: "Consecutive", failures, threshold: 5 }])
       })
   },
   "warming up": {
