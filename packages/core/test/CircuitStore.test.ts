@@ -3,21 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitStore, type Policy, type Seen, TripRule, withBreaker } from "@reclose/core"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, key, over, rejection, settled, state, succeeding, TestStore } from "./support.ts"
+import { closedAt, failing, key, over, rejection, settled, state, succeeding, TestStore } from "./support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
-
-/** Any circuit. What a store holds is none of its business. */
-const circuit = (generation: number): NonNullable<Seen["circuit"]> => ({
-  phase: "Closed",
-  generation,
-  consecutiveOpenings: 0,
-  openDuration: 0,
-  remaining: 0,
-  warmUp: 0,
-  override: "None",
-  measured: []
-})
 
 const nothing: Seen = { version: 0, circuit: undefined }
 
@@ -33,24 +21,24 @@ describe("the memory store", () => {
   it.effect("replaces for whoever has seen the latest version", () =>
     Effect.gen(function*() {
       const store = yield* CircuitStore
-      assert.deepStrictEqual(yield* store.replace(key, nothing, circuit(1)), { _tag: "Replaced", version: 1 })
+      assert.deepStrictEqual(yield* store.replace(key, nothing, closedAt(1)), { _tag: "Replaced", version: 1 })
       const seen = yield* store.read(key)
-      assert.deepStrictEqual(seen, { version: 1, circuit: circuit(1) })
-      assert.deepStrictEqual(yield* store.replace(key, seen, circuit(2)), { _tag: "Replaced", version: 2 })
-      assert.deepStrictEqual(yield* store.read(key), { version: 2, circuit: circuit(2) })
+      assert.deepStrictEqual(seen, { version: 1, circuit: closedAt(1) })
+      assert.deepStrictEqual(yield* store.replace(key, seen, closedAt(2)), { _tag: "Replaced", version: 2 })
+      assert.deepStrictEqual(yield* store.read(key), { version: 2, circuit: closedAt(2) })
     }).pipe(kept))
 
   it.effect("hands the winner's circuit to whoever has not, and changes nothing", () =>
     Effect.gen(function*() {
       const store = yield* CircuitStore
       const [, conflict] = [
-        yield* store.replace(key, nothing, circuit(1)),
-        yield* store.replace(key, nothing, circuit(7))
+        yield* store.replace(key, nothing, closedAt(1)),
+        yield* store.replace(key, nothing, closedAt(7))
       ]
-      const winner = { version: 1, circuit: circuit(1) }
+      const winner = { version: 1, circuit: closedAt(1) }
       assert.deepStrictEqual(conflict, { _tag: "Conflict", seen: winner })
       assert.deepStrictEqual(yield* store.read(key), winner)
-      const unseen = yield* store.replace("other", { version: 3, circuit: circuit(3) }, circuit(4))
+      const unseen = yield* store.replace("other", { version: 3, circuit: closedAt(3) }, closedAt(4))
       assert.deepStrictEqual(unseen, { _tag: "Conflict", seen: nothing })
     }).pipe(kept))
 
@@ -59,7 +47,7 @@ describe("the memory store", () => {
       const store = yield* CircuitStore
       const results = yield* Effect.forEach(
         Array.from({ length: 100 }, (_, i) => i),
-        (i) => Effect.andThen(Effect.yieldNow, store.replace(key, nothing, circuit(i))),
+        (i) => Effect.andThen(Effect.yieldNow, store.replace(key, nothing, closedAt(i))),
         { concurrency: "unbounded" }
       )
       assert.strictEqual(results.filter((result) => result._tag === "Replaced").length, 1)
@@ -68,9 +56,9 @@ describe("the memory store", () => {
   it.effect("holds 100,000 circuits, and beyond that drops the one written longest ago", () =>
     Effect.gen(function*() {
       const store = yield* CircuitStore
-      const write = (i: number) => store.replace(`key-${i}`, nothing, circuit(1))
+      const write = (i: number) => store.replace(`key-${i}`, nothing, closedAt(1))
       yield* Effect.forEach(Array.from({ length: 100_000 }, (_, i) => i), write, { discard: true })
-      yield* store.replace("key-0", { version: 1, circuit: undefined }, circuit(2))
+      yield* store.replace("key-0", { version: 1, circuit: undefined }, closedAt(2))
       yield* write(100_000)
       assert.strictEqual((yield* store.read("key-0")).version, 2)
       assert.deepStrictEqual(yield* store.read("key-1"), nothing)
@@ -128,7 +116,7 @@ describe("a breaker over a store", () => {
     const store = new TestStore()
     store.held.set(key, {
       version: 5,
-      circuit: { ...circuit(8), phase: "Open", consecutiveOpenings: 3, remaining: 7000 }
+      circuit: { ...closedAt(8), phase: "Open", consecutiveOpenings: 3, remaining: 7000 }
     })
     return Effect.gen(function*() {
       const open = yield* rejection
@@ -170,11 +158,11 @@ describe("a breaker over a store", () => {
     const store = new TestStore()
     return Effect.gen(function*() {
       yield* succeeding
-      store.held.set(key, { version: 1, circuit: circuit(99) })
+      store.held.set(key, { version: 1, circuit: closedAt(99) })
       yield* failing
       yield* settled
-      assert.deepStrictEqual(store.held.get(key), { version: 1, circuit: circuit(99) })
-      store.held.set(key, { version: 7, circuit: circuit(0) })
+      assert.deepStrictEqual(store.held.get(key), { version: 1, circuit: closedAt(99) })
+      store.held.set(key, { version: 7, circuit: closedAt(0) })
       yield* CircuitBreaker.use((breaker) => breaker.reset(key))
       yield* settled
       assert.isAbove(store.held.get(key)?.version ?? 0, 7)

@@ -125,6 +125,18 @@ export class SteppedClock implements Clock.Clock {
 export const underStepped = (clock: SteppedClock, policy?: Policy.Policy) => <A, E, R>(test: Effect.Effect<A, E, R>) =>
   test.pipe(under(policy), Effect.provideService(Clock.Clock, clock))
 
+/** What a store may hold of a circuit: any will do, since that is none of a store's business. */
+export const closedAt = (generation: number): NonNullable<Seen["circuit"]> => ({
+  phase: "Closed",
+  generation,
+  consecutiveOpenings: 0,
+  openDuration: 0,
+  remaining: 0,
+  warmUp: 0,
+  override: "None",
+  measured: []
+})
+
 /** A store that holds what a test puts there, counts what is asked of it, and can be told to fail. */
 export class TestStore {
   readonly held = new Map<string, Seen>()

@@ -11,7 +11,7 @@ import {
 } from "@reclose/core"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, key, listen, phase, settled, succeeding } from "../support.ts"
+import { closedAt, failing, key, listen, phase, settled, succeeding } from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
@@ -78,16 +78,7 @@ describe("a record that somebody else wrote meanwhile", () => {
     const asked: Array<Replace> = []
     const winner: Seen = {
       version: 7,
-      circuit: {
-        phase: "Closed",
-        generation,
-        consecutiveOpenings: 0,
-        openDuration: 0,
-        remaining: 0,
-        warmUp: 0,
-        override: "None",
-        measured: []
-      }
+      circuit: closedAt(generation)
     }
     const replace: CircuitStore["Service"]["replace"] = (...asking) => {
       asked.push(asking)
