@@ -72,9 +72,11 @@ export class CircuitTable {
   /** Forgets circuits until there is room for one more: those nobody used lately first. */
   private makeRoom(at: number): boolean {
     const spare: Array<CircuitEntry> = []
+    // Once around at most: a circuit that is met again would be forgotten, and told of, twice.
+    const most = Math.min(sweptForRoom, this.entries.size)
     let passed = 0
     for (const entry of this.entries.values()) {
-      if (this.hasRoom || passed++ === sweptForRoom) break
+      if (this.hasRoom || passed++ === most) break
       const forgettable = entry.isForgettable(at)
       if (forgettable && !entry.used) {
         this.forget(entry)

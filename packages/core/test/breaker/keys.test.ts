@@ -197,6 +197,18 @@ describe("the bound on keys", () => {
       assert.strictEqual((yield* held).length, 2)
     }).pipe(under({ ...two, maxKeys: 5 })))
 
+  it.effect("lowered far, tells of each circuit that made room once", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      const events = yield* listen()
+      for (let i = 0; i < 31; i++) yield* use(`busy ${i}`)
+      yield* breaker.update({ maxKeys: 2 })
+      yield* use("new")
+      const forgotten = keysOf("KeyForgotten", yield* events)
+      assert.lengthOf(forgotten, 30)
+      assert.strictEqual(new Set(forgotten).size, 30)
+    }).pipe(under({ maxKeys: 31 })))
+
   it.effect("lets a holder that found no room for its key let go of nobody else's isolation", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker
