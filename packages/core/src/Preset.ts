@@ -29,6 +29,9 @@
 import type { Policy } from "./Policy.ts"
 import * as TripRule from "./TripRule.ts"
 
+/** One probe at a time, whose answer decides. */
+const oneProbe = { permits: 1, successThreshold: 1, failureThreshold: 1 } as const
+
 /**
  * Five failures in a row open the circuit for a minute; one probe decides.
  *
@@ -40,7 +43,7 @@ import * as TripRule from "./TripRule.ts"
 export const simple = {
   tripRule: TripRule.consecutive(5),
   openDuration: "60 seconds",
-  halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1 }
+  halfOpen: oneProbe
 } as const satisfies Policy
 
 /**
@@ -104,7 +107,7 @@ export const resilience4j = {
 export const polly = {
   tripRule: TripRule.failureRate({ threshold: 0.1, window: "30 seconds", minimumCalls: 100 }),
   openDuration: "5 seconds",
-  halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1 }
+  halfOpen: oneProbe
 } as const satisfies Policy
 
 /**
@@ -122,7 +125,7 @@ export const polly = {
 export const hystrix = {
   tripRule: TripRule.failureRate({ threshold: 0.5, window: "10 seconds", minimumCalls: 20 }),
   openDuration: "5 seconds",
-  halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1 }
+  halfOpen: oneProbe
 } as const satisfies Policy
 
 /**
@@ -140,7 +143,7 @@ export const hystrix = {
 export const opossum = {
   tripRule: TripRule.failureRate({ threshold: 0.5, window: "10 seconds", minimumCalls: 1 }),
   openDuration: "30 seconds",
-  halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1 }
+  halfOpen: oneProbe
 } as const satisfies Policy
 
 /**
@@ -157,7 +160,7 @@ export const opossum = {
 export const cockatiel = {
   tripRule: TripRule.consecutive(5),
   openDuration: "10 seconds",
-  halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1 }
+  halfOpen: oneProbe
 } as const satisfies Policy
 
 /**
@@ -176,5 +179,5 @@ export const effect = {
   tripRule: TripRule.failureRate({ threshold: 0.5, window: 100, minimumCalls: 100 }),
   openDuration: "30 seconds",
   maxOpenDuration: "1 hour",
-  halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1, maxDuration: "10 seconds" }
+  halfOpen: { ...oneProbe, maxDuration: "10 seconds" }
 } as const satisfies Policy
