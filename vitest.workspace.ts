@@ -20,6 +20,8 @@ export default defineConfig({
   test: {
     projects: [
       project("core", "packages/core/test"),
+      project("dynamodb", "packages/dynamodb/test"),
+      project("redis", "packages/redis/test"),
       project("examples", "examples/*/test"),
       project("bench", "bench/test"),
       project("docs", "scripts")

@@ -4,13 +4,16 @@
  */
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 import { benchTable } from "./docs/benchTable.ts"
+import { costTable, detectionTable } from "./docs/fleetTables.ts"
 import { policyTable, ruleTable } from "./docs/policyTable.ts"
 
 /** One function per table, by name: add yours here. It answers with Markdown. */
 const tables: Readonly<Record<string, () => string | Promise<string>>> = {
   bench: benchTable,
+  detection: detectionTable,
   "policy-options": policyTable,
-  "rule-options": ruleTable
+  "rule-options": ruleTable,
+  "store-cost": costTable
 }
 
 const check = process.argv.includes("--check")

@@ -4,7 +4,7 @@ import * as os from "node:os"
 
 const require = createRequire(import.meta.url)
 
-const versionOf = (library: string): string => {
+export const versionOf = (library: string): string => {
   const manifest: unknown = JSON.parse(readFileSync(require.resolve(`${library}/package.json`), "utf8"))
   return typeof manifest === "object" && manifest !== null && "version" in manifest ? `${manifest.version}` : "unknown"
 }

@@ -1,3 +1,6 @@
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { writeFileSync } from "node:fs"
 import { measureAllocation } from "./allocation.ts"
 import { measureBundles } from "./bundle.ts"
@@ -6,16 +9,30 @@ import { measure } from "./measure.ts"
 import { measureMemory } from "./memory.ts"
 import { absolute, aside, promised } from "./report.ts"
 import { bundleResult, byteResult, ratioResults, type Result, sideResults } from "./results.ts"
+import { rows } from "./rows.ts"
 import { settings } from "./settings.ts"
+import { openBackends } from "./shared/backends.ts"
+import { measureShared } from "./shared/measure.ts"
+import { makeSharedTasks, sharedRows } from "./shared/tasks.ts"
 import { median, quantile } from "./statistics.ts"
 import { makeTasks } from "./tasks.ts"
 
 const progress = (line: string) => process.stderr.write(`${line}\n`)
 
 progress(`timing: ${settings.rounds} rounds${settings.quick ? ", a quick run: its figures mean little" : ""}`)
-const tasks = await makeTasks()
+const servers = Scope.makeUnsafe()
+const backends = await Effect.runPromise(Scope.provide(openBackends, servers))
+for (const reason of backends.leftOut) progress(`left out: ${reason}`)
+const breakers = Scope.makeUnsafe()
+const sharedTasks = await Effect.runPromise(Scope.provide(makeSharedTasks(backends), breakers))
+const tasks = [...await makeTasks(), ...sharedTasks]
 const timings = await measure(tasks, settings)
 for (const task of tasks) task.close?.()
+await Effect.runPromise(Scope.close(breakers, Exit.void))
+
+progress("shared state: commands, learning, first uses, a store that is down")
+const shared = await Effect.runPromise(measureShared(backends, settings))
+await Effect.runPromise(Scope.close(servers, Exit.void))
 
 // Nothing is timed from here on.
 progress("weighing: memory, allocation, bundles")
@@ -24,19 +41,21 @@ const allocation = await measureAllocation(settings)
 const bundles = await measureBundles()
 
 const results: Record<string, Result> = {
-  ...ratioResults(timings),
+  ...ratioResults(timings, [...rows, ...sharedRows(backends)]),
+  ...shared,
   "memory.perKey": byteResult(memory, "reclose", 700),
   "alloc.perCall": byteResult(allocation, "reclose.prepared", 400),
   "bundle.gzip": bundleResult(bundles)
 }
 const information = sideResults(timings)
-const facts = machine()
+const facts = { ...machine(), ...backends.versions }
 const command = settings.quick ? "RECLOSE_BENCH_QUICK=1 pnpm bench" : "pnpm bench"
 const { batchMillis, rounds } = settings
 
 console.log(`${facts.cpu}, ${facts.cores} cores, ${facts.platform}, Node ${facts.node}, effect ${facts.effect}`)
 console.log(`${command}: one process, ${rounds} interleaved rounds of ${batchMillis} ms per subject\n`)
 console.log(promised(results), "\n")
+for (const reason of backends.leftOut) console.log(`Left out: ${reason}.\n`)
 console.log(aside(information), "\n")
 console.log(absolute(timings))
 
@@ -54,6 +73,7 @@ const written = {
   machine: facts,
   method: { rounds, batchMillis },
   results,
+  leftOut: backends.leftOut,
   information,
   nanosPerCall: perCall
 }

@@ -18,6 +18,10 @@ const figure = (value: number, unit: Result["unit"]): string => {
       return `${value.toFixed(0)} B`
     case "kB":
       return `${value.toFixed(1)} kB`
+    case "ms":
+      return `${value.toFixed(value < 10 ? 2 : 0)} ms`
+    case "per call":
+      return value.toFixed(2)
   }
 }
 
@@ -28,17 +32,17 @@ const detail = (result: Result): string =>
     ? `${nanos(result.numerator.median)} ÷ ${nanos(result.denominator.median)}`
     : Object.entries(result.beside).map(([name, value]) => `${name} ${figure(value, result.unit)}`).join(", ")
 
-/** The rows that were promised. */
+/** The rows that are answered for. */
 export const promised = (results: Readonly<Record<string, Result>>): string =>
   table([
     ["name", "measured", "target", "aim", "p10 – p90", "reached", "medians, or others beside"],
     ...Object.entries(results).map(([name, result]) => [
       name,
       figure(result.unit === "ratio" ? result.ratio : result.value, result.unit),
-      figure(result.target, result.unit),
+      result.target === undefined ? "" : figure(result.target, result.unit),
       result.aim === undefined ? "" : figure(result.aim, result.unit),
       `${figure(result.spread.p10, result.unit)} – ${figure(result.spread.p90, result.unit)}`,
-      result.reached ? "yes" : "NO",
+      result.reached === undefined ? "" : result.reached ? "yes" : "NO",
       detail(result)
     ])
   ], 6)

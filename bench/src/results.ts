@@ -1,7 +1,7 @@
 import type { Timings } from "./measure.ts"
 import type { Bytes } from "./memory.ts"
-import { rows, sideRows } from "./rows.ts"
-import { median, ratios, type Spread, spread } from "./statistics.ts"
+import { type Row, sideRows } from "./rows.ts"
+import { median, quantile, ratios, type Spread, spread } from "./statistics.ts"
 
 interface Judged {
   readonly spread: Spread
@@ -25,7 +25,18 @@ export interface SizeResult extends Judged {
   readonly beside: Readonly<Record<string, number>>
 }
 
-export type Result = RatioResult | SizeResult
+/** A row that says how often something happened, or how long something took, which nobody promised. */
+export interface FigureResult {
+  readonly unit: "per call" | "ms"
+  readonly value: number
+  readonly spread: Spread
+  readonly target?: number
+  readonly aim?: number
+  readonly reached?: boolean
+  readonly beside: Readonly<Record<string, number>>
+}
+
+export type Result = RatioResult | SizeResult | FigureResult
 
 export interface SideResult {
   readonly ratio: number
@@ -38,7 +49,7 @@ const samplesOf = (timings: Timings, name: string): ReadonlyArray<number> => {
   return samples
 }
 
-export const ratioResults = (timings: Timings): Record<string, RatioResult> =>
+export const ratioResults = (timings: Timings, rows: ReadonlyArray<Row>): Record<string, RatioResult> =>
   Object.fromEntries(rows.map(({ aim, denominator, name, numerator, target }) => {
     const above = samplesOf(timings, numerator)
     const below = samplesOf(timings, denominator)
@@ -88,3 +99,24 @@ export const bundleResult = (
   reached: reclose <= 30,
   beside
 })
+
+/** What should never happen, per call: judged as it is shown, with two digits. */
+export const countResult = (
+  value: number,
+  parts: ReadonlyArray<number>,
+  beside: Readonly<Record<string, number>>
+): FigureResult => ({
+  unit: "per call",
+  value,
+  spread: spread(parts),
+  target: 0,
+  reached: value.toFixed(2) === "0.00",
+  beside
+})
+
+/** How long the given share of the samples took at most, in milliseconds. The spread is that of the samples. */
+export const millisResult = (
+  samples: ReadonlyArray<number>,
+  share: number,
+  beside: Readonly<Record<string, number>> = {}
+): FigureResult => ({ unit: "ms", value: quantile(samples, share), spread: spread(samples), beside })

@@ -11,6 +11,16 @@ export interface Settings {
     readonly runs: number
   }
   readonly allocation: { readonly warmUpCalls: number; readonly samples: number }
+  readonly shared: {
+    /** How many keys are used for the first time. */
+    readonly keys: number
+    /** How many circuits open, and over how long: where changes are pushed, and where they are asked for. */
+    readonly openings: number
+    readonly pushedMillis: number
+    readonly polledMillis: number
+    readonly commands: { readonly parts: number; readonly partMillis: number }
+    readonly downMillis: number
+  }
 }
 
 const full: Settings = {
@@ -19,7 +29,15 @@ const full: Settings = {
   batchMillis: 4,
   warmUpMillis: 15_000,
   memory: { keys: 100_000, runs: 3 },
-  allocation: { warmUpCalls: 100_000, samples: 15 }
+  allocation: { warmUpCalls: 100_000, samples: 15 },
+  shared: {
+    keys: 2_000,
+    openings: 100,
+    pushedMillis: 3_000,
+    polledMillis: 8_000,
+    commands: { parts: 8, partMillis: 1_000 },
+    downMillis: 6_000
+  }
 }
 
 const short: Settings = {
@@ -28,7 +46,15 @@ const short: Settings = {
   batchMillis: 1,
   warmUpMillis: 1_000,
   memory: { keys: 4_000, runs: 1 },
-  allocation: { warmUpCalls: 5_000, samples: 3 }
+  allocation: { warmUpCalls: 5_000, samples: 3 },
+  shared: {
+    keys: 100,
+    openings: 20,
+    pushedMillis: 300,
+    polledMillis: 2_000,
+    commands: { parts: 3, partMillis: 250 },
+    downMillis: 800
+  }
 }
 
 export const settings: Settings = process.env["RECLOSE_BENCH_QUICK"] === "1" ? short : full

@@ -20,7 +20,7 @@ const never = () => {
 }
 
 /** A success, guarded once and run many times. */
-const succeed = <R>(name: string, { context, guard }: Guard<R>): Task => {
+export const succeed = <R>(name: string, { context, guard }: Guard<R>): Task => {
   const tally = new Tally()
   const guarded = guard(succeeding(tally), oneKey)
   return { name, proofs: tally.proofs, run: effectLoop(context, () => guarded) }

@@ -77,6 +77,8 @@ export const reason = (reason: TransitionReason): string => {
   switch (reason._tag) {
     case "Tripped":
       return reason.readings.map(reading).join(" and ")
+    case "Learned":
+      return "another process says so"
     case "OpenElapsed":
       return "its time is up, so a few calls go out as probes"
     case "ProbesSucceeded":

@@ -11,6 +11,7 @@ import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { CircuitEvent, Transition } from "./CircuitEvent.ts"
@@ -21,7 +22,6 @@ import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { Engine } from "./internal/Engine.ts"
 import { EventBus } from "./internal/EventBus.ts"
 import { isKey, keyError, keyIssue } from "./internal/Key.ts"
-import { makePersistence } from "./internal/Persistence.ts"
 import { makePolicies } from "./internal/Policies.ts"
 import { takeSnapshot } from "./machine/Snapshot.ts"
 import type { Event } from "./machine/Step.ts"
@@ -122,6 +122,11 @@ export interface Breaker {
    * that was left of it; a circuit that was half-open lets its next call probe.
    */
   readonly restore: (snapshot: BreakerSnapshot) => Effect.Effect<void, PolicyError>
+  /**
+   * Tells the store at once whatever waits to be told, and answers when it is done, after `storeTimeout` at the latest.
+   * For processes that are about to be frozen, before a Lambda handler returns; all others needn't call it.
+   */
+  readonly flush: Effect.Effect<void>
   /** Changes of phase, from the moment the stream is run. */
   readonly transitions: Stream.Stream<Transition>
   /** Everything that happens, from the moment the stream is run. */
@@ -142,20 +147,24 @@ const make = Effect.fnUntraced(function*(
       transitions.end()
     })
   )
-  const persistence = yield* makePersistence(store, () => engine.now(), (event) => events.publish(event))
   const engine = new Engine({
     policies: yield* makePolicies(policy),
     clock,
     events,
     transitions,
-    onChange: persistence.changed
+    store,
+    context: yield* Effect.context<never>(),
+    random: yield* Random.Random
   })
+  const { sync } = engine
+  yield* Effect.addFinalizer(() => Effect.andThen(sync.flush, sync.end))
+  if (sync.policy.background) yield* Effect.forkScoped(sync.listen)
 
   // Reads under way, each owned by the breaker: a caller that goes away must not take with it what others wait for.
   const reads = new Map<string, Fiber.Fiber<CircuitEntry | undefined>>()
 
   const read = (key: string): Effect.Effect<Fiber.Fiber<CircuitEntry | undefined>> => {
-    const added = Effect.map(persistence.read(key), (snapshot) => engine.add(key, snapshot))
+    const added = Effect.map(sync.hydrate(key), (seen) => engine.add(key, seen))
     return Effect.map(Effect.forkIn(added, scope, { startImmediately: true }), (fiber) => {
       reads.set(key, fiber)
       // Runs at once for a store that answers at once.
@@ -169,6 +178,8 @@ const make = Effect.fnUntraced(function*(
     const entry = engine.table.get(key)
     if (entry !== undefined) return Effect.succeed(entry)
     const fiber = reads.get(key)
+    // Not worth a question to the store, whose answer would have no place.
+    if (fiber === undefined && !engine.table.mayHold(engine.at())) return Effect.succeed(engine.add(key, undefined))
     return Effect.map(
       Effect.flatMap(fiber === undefined ? read(key) : Effect.succeed(fiber), Fiber.await),
       (exit) => exit._tag === "Success" ? exit.value : engine.add(key, undefined)
@@ -192,9 +203,9 @@ const make = Effect.fnUntraced(function*(
 
   /** The state of a key that no call has used yet, as the store knows it. Looking takes no place in the table. */
   const unusedState = (key: string): Effect.Effect<CircuitState> =>
-    Effect.map(persistence.read(key), (snapshot) => {
-      const state = readState(engine.makeEntry(key, snapshot), engine.at())
-      return snapshot === undefined ? { ...state, generation: 0 } : state
+    Effect.map(sync.look(key), (seen) => {
+      const state = readState(engine.look(key, seen), engine.at())
+      return seen?.record === undefined ? { ...state, generation: 0 } : state
     })
 
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
@@ -242,6 +253,7 @@ const make = Effect.fnUntraced(function*(
         for (const { key, ...circuit } of circuits) engine.replace(key, circuit)
         return Effect.void
       }),
+    flush: sync.flush,
     transitions: transitions.stream,
     events: events.stream
   }

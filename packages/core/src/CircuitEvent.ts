@@ -58,6 +58,7 @@ export type Reading = MachineReading
  * - `ProbesSucceeded`, `ProbeFailed`: the trial's answer.
  * - `DeadlineExpired`: the trial had no answer in `halfOpen.maxDuration`.
  * - `ForcedClosed`, `Reset`: an operator's act.
+ * - `Learned`: the circuit changed elsewhere, for whatever reason, and the store told.
  *
  * @category models
  * @since 0.1.0
@@ -99,7 +100,9 @@ export interface Transition {
  * - `ClassifierFailed`: a `classify` died or was interrupted; its call counted as ignored.
  * - `KeyForgotten`: an idle circuit was dropped.
  * - `KeyRefused`: there was no room for a new circuit; its call ran unguarded.
- * - `StoreFailed`: the store did not answer; the circuit goes on by local judgement.
+ * - `StoreFailed`: the store did not do what it was asked; the circuit goes on by local judgement. Told once, until the
+ *   store answers again. The cause is a `CircuitStoreError`, or what a store died with.
+ * - `StoreRecovered`: the store answers again about a circuit for which it had failed.
  *
  * @category models
  * @since 0.1.0
@@ -114,6 +117,7 @@ export type CircuitEvent =
   | {
     readonly _tag: "StoreFailed"
     readonly key: string
-    readonly operation: "read" | "replace"
+    readonly operation: "read" | "replace" | "changes"
     readonly cause: unknown
   }
+  | { readonly _tag: "StoreRecovered"; readonly key: string }

@@ -96,6 +96,11 @@ export interface KeyPolicy {
    * Default 0.
    */
   readonly warmUp?: Duration.Input | undefined
+  /**
+   * How many processes that share a store have to see failures before the circuit opens for all of them, 1 to 32. One
+   * that sees enough by itself opens its own circuit at once, whatever the others see. Default 1: an opening is for all.
+   */
+  readonly quorum?: number | undefined
 }
 
 /**
@@ -117,8 +122,33 @@ export interface Policy extends KeyPolicy {
    * new key's calls run unguarded and the event `KeyRefused` says so. Default 10,000.
    */
   readonly maxKeys?: number | undefined
-  /** After how long without a call a closed circuit may be forgotten, 1 second to 30 days. Default 1 hour. */
+  /**
+   * After how long without a call a closed circuit may be forgotten, and after how long without a change its record in a
+   * store, 1 second to 30 days. Default 1 hour.
+   */
   readonly idleTimeToLive?: Duration.Input | undefined
+  /** How long the first calls of a key wait for the store, 1 millisecond to 1 minute. Default 100 milliseconds. */
+  readonly hydrateTimeout?: Duration.Input | undefined
+  /**
+   * How long anything else waits for the store, 1 millisecond to 1 minute. Only a probe waits in front of a call. Default
+   * 500 milliseconds.
+   */
+  readonly storeTimeout?: Duration.Input | undefined
+  /**
+   * How often a process may tell the store what it counts while something fails, 10 milliseconds to 1 minute. Default 1
+   * second.
+   */
+  readonly flushEvery?: Duration.Input | undefined
+  /**
+   * How often a process asks a store that doesn't tell by itself for the circuits in use, 10 milliseconds to 1 hour.
+   * Default 2 seconds.
+   */
+  readonly refreshEvery?: Duration.Input | undefined
+  /**
+   * Whether the breaker may work between calls. Set it to false in a process that is frozen between calls, such as a
+   * Lambda container: then whatever is due is done beside the calls, and `flush` does the rest. Default true.
+   */
+  readonly background?: boolean | undefined
 }
 
 /**

@@ -13,8 +13,16 @@ export type {
   TransitionReason
 } from "./CircuitEvent.ts"
 export { CircuitOpen, type RejectionReason } from "./CircuitOpen.ts"
+export * as CircuitRecord from "./CircuitRecord.ts"
 export type { CallCounts, CircuitState } from "./CircuitState.ts"
-export { CircuitStore, CircuitStoreError, type Replaced, type Seen } from "./CircuitStore.ts"
+export {
+  type Change,
+  CircuitStore,
+  CircuitStoreError,
+  type CircuitStoreReason,
+  type Replaced,
+  type Seen
+} from "./CircuitStore.ts"
 export * as Outcome from "./Outcome.ts"
 export * as Policy from "./Policy.ts"
 export { PolicyError, type PolicyIssue } from "./PolicyError.ts"

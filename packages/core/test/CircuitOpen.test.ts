@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitOpen, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Cause, Duration, Effect, Equal, Exit } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, hold, key, rejection, succeeding, under } from "./support.ts"
+import { failing, hold, key, rejection, state, succeeding, under } from "./support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
@@ -25,6 +25,7 @@ describe("CircuitOpen", () => {
       assert.instanceOf(open, Error)
       assert.strictEqual(open._tag, "CircuitOpen")
       assert.strictEqual(open.name, "CircuitOpen")
+      assert.strictEqual(Object.prototype.toString.call(open), "[object Error]", "for tools that ask no instanceof")
     }).pipe(under(first)))
 
   it.effect("has no stack, for a rejection must cost little", () =>
@@ -43,6 +44,21 @@ describe("CircuitOpen", () => {
       assert.strictEqual(Duration.toSeconds(open.retryAfter), 30)
       assert.strictEqual(Duration.toSeconds(later.retryAfter), 29)
     }).pipe(under(first)))
+
+  it.effect.each<[string, Effect.Effect<unknown, unknown, CircuitBreaker>]>([
+    ["tripped", failing],
+    ["forced open", CircuitBreaker.use((breaker) => breaker.forceOpen(key))]
+  ])(
+    "is the same one for a storm of calls within a millisecond, each of them counted, where it was %s",
+    ([, open]) =>
+      Effect.gen(function*() {
+        yield* TestClock.adjust("1 hour")
+        yield* open
+        const storm = yield* Effect.replicateEffect(rejection, 5)
+        assert.strictEqual(new Set(storm).size, 1)
+        assert.strictEqual((yield* state).counts.rejected, 5)
+      }).pipe(under(first))
+  )
 
   it.effect("says in its message which circuit, why, and when to try again", () =>
     Effect.gen(function*() {

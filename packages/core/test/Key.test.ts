@@ -136,7 +136,7 @@ describe("keys", () => {
       assert.strictEqual((yield* breaker.state(" \u00E9")).override, "None")
     }).pipe(under()))
 
-  it.effect("that no program compiles with are refused, too", () =>
+  it.effect("that are no text are refused, too", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker
       for (const key of [undefined, null, 5, {}, ["a"]]) {

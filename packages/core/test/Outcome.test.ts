@@ -4,6 +4,7 @@ import { Outcome } from "@reclose/core"
 import { Cause, Duration, Exit } from "effect"
 
 const both = Exit.failCause(Cause.combine(Cause.fail("down"), Cause.interrupt()))
+const ignorable = Exit.failCause(Cause.combine(Cause.fail("NotFound"), Cause.interrupt()))
 const dead = Exit.failCause(Cause.combine(Cause.fail("NotFound"), Cause.die("broken")))
 
 describe("fromExit", () => {
@@ -45,6 +46,8 @@ describe("classifier", () => {
     ["an interruption", Exit.interrupt(), "Ignored"],
     ["an error to ignore beside a defect", dead, "Failure"],
     ["an error beside an interruption", both, "Failure"],
+    ["an error to ignore beside an interruption", ignorable, "Ignored"],
+    ["an empty cause", Exit.failCause(Cause.empty), "Failure"],
     [
       "an error to ignore beside another",
       Exit.failCause(Cause.combine(Cause.fail("NotFound"), Cause.fail("down"))),

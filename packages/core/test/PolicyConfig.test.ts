@@ -1,6 +1,6 @@
 /** A policy from a ConfigProvider, read like data. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitStore, Policy, PolicyError } from "@reclose/core"
+import { CircuitBreaker, CircuitStore, Policy, PolicyError, type PolicyIssue } from "@reclose/core"
 import { ConfigProvider, Effect } from "effect"
 import { readPolicy } from "../src/internal/PolicyReader.ts"
 
@@ -94,15 +94,45 @@ describe("a policy from structured configuration", () => {
       assert.deepStrictEqual(yield* from(provider), { maxKeys: 5 })
     }))
 
+  it.effect("takes JSON text for a part that is an object", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* fromData({ halfOpen: `{ "permits": 3 }` }), { halfOpen: { permits: 3 } })
+    }))
+
+  it.effect("has its fields under names in capitals where the provider rewrites them, in lists and patterns too", () =>
+    Effect.gen(function*() {
+      const data = {
+        MAX_KEYS: 500,
+        TRIP_RULE: { TAG: "Any", RULES: [{ TAG: "InFlightAge", OLDER_THAN: "1 second" }] },
+        KEYS: { QUOTES: { HALF_OPEN: { PERMITS: 3 } } }
+      }
+      const provider = ConfigProvider.fromUnknown({ BREAKER: data }).pipe(ConfigProvider.constantCase)
+      assert.deepStrictEqual(yield* from(provider), {
+        maxKeys: 500,
+        tripRule: { _tag: "Any", rules: [{ _tag: "InFlightAge", olderThan: "1 second" }] },
+        keys: { QUOTES: { halfOpen: { permits: 3 } } }
+      })
+    }))
+
+  it.effect("is told apart from what stands under the same name in capitals", () =>
+    Effect.gen(function*() {
+      const provider = ConfigProvider.fromUnknown({ breaker: { maxKeys: 5 }, BREAKER: { jitter: 2 } })
+      assert.deepStrictEqual(yield* from(provider), { maxKeys: 5 })
+    }))
+
   it.effect.each<[string, unknown]>([
-    ["a wrong number", { jitter: 2, maxKeys: "0" }],
+    ["a wrong number", { jitter: 2, maxKeys: 0 }],
     ["a wrong text", { openDuration: "soon", halfOpen: { permits: "many" } }],
     ["a text in the place of an object", { halfOpen: "all", keys: "none", tripRule: "consecutive" }],
     ["a number in the place of an object", { halfOpen: 5, tripRule: 3 }],
     ["an object in the place of a text", { warmUp: { permits: 5 } }],
     ["a list in the place of an object", { halfOpen: [1], tripRule: [{ _tag: "Consecutive", failures: 3 }] }],
+    ["an empty list in the place of an object", { halfOpen: [], tripRule: [] }],
+    ["an empty object in the place of a text", { maxOpenDuration: {} }],
     ["an object in the place of a list", { tripRule: { _tag: "Any", rules: { first: {} } } }],
     ["an unknown field", { opneDuration: "5 seconds" }],
+    ["an unknown field that is an object", { retry: { attempts: 3 } }],
+    ["an unknown field that is a list", { retries: [1, 2] }],
     ["an unknown field of a part", { halfOpen: { permit: 3 }, openDuration: { initial: "5 seconds", facto: 2 } }],
     ["an unknown field of a rule", { tripRule: { _tag: "Consecutive", failures: 3, failure: 4 } }],
     ["a field of another rule", { tripRule: { _tag: "Consecutive", failures: 3, window: "5 seconds" } }],
@@ -118,28 +148,20 @@ describe("a policy from structured configuration", () => {
     ["a cap below the first opening", { openDuration: "5 seconds", maxOpenDuration: "1 second" }]
   ])("with %s has the mistakes that it has as data", ([, data]) =>
     Effect.gen(function*() {
-      const sorted = (issues: ReadonlyArray<{ readonly field: string; readonly allowed: string }>) =>
-        issues.map(({ allowed, field }) => `${field}: ${allowed}`).sort()
+      const sorted = (issues: ReadonlyArray<PolicyIssue>) => [...issues].sort((a, b) => a.field.localeCompare(b.field))
       assert.deepStrictEqual(
         sorted(yield* issuesOf(fromData(data))),
         sorted(yield* issuesOf(Policy.fromJson(data)))
       )
     }))
 
-  it.effect("tells the value of an unknown field", () =>
-    Effect.gen(function*() {
-      const [issue] = yield* issuesOf(fromData({ opneDuration: "5 seconds" }))
-      assert.strictEqual(issue?.value, "5 seconds")
-    }))
-
-  it.effect("that is a text, and no policy, is a mistake", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(yield* issuesOf(fromData("fast")), [{
-        field: "policy",
-        value: "fast",
-        allowed: "an object"
-      }])
-    }))
+  it.effect.each<[string, unknown]>([["a text", "fast"], ["a list", [1]]])(
+    "that is %s, and no policy, is a mistake",
+    ([, value]) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* issuesOf(fromData(value)), [{ field: "policy", value, allowed: "an object" }])
+      })
+  )
 
   it.effect("that cannot be read fails as its source does", () =>
     Effect.gen(function*() {
@@ -215,39 +237,56 @@ describe("a policy from environment variables", () => {
         assert.deepStrictEqual(yield* fromEnvironment({ [`${prefix}_JITTER`]: "1" }, path), { jitter: 1 })
         const issues = yield* issuesOf(
           fromEnvironment(
-            { [`${prefix}_JITTER`]: "1", [`${prefix}_OPNE`]: "1", [`${prefix}_HALF_OPEN_PERMIT`]: "2" },
+            { [`${prefix}_JITTER`]: "2", [`${prefix}_OPNE`]: "1", [`${prefix}_HALF_OPEN_PERMIT`]: "2" },
             path
           )
         )
         const named = issues.map(({ field }) => field.replaceAll(/\W/g, "_").toUpperCase()).sort()
-        assert.deepStrictEqual(named, ["HALF_OPEN_PERMIT", "OPNE"])
+        assert.deepStrictEqual(named, ["HALF_OPEN_PERMIT", "JITTER", "OPNE"], "beside the mistakes of its fields")
       })
   )
 
-  it.effect("with a variable beside the one that says it all is a mistake that names it", () =>
+  it.effect.each<[string, string | undefined, Readonly<Record<string, string>>]>([
+    ["of a part", undefined, { BREAKER_OPEN_DURATION: "5 seconds", BREAKER_OPEN_DURATION_FACTOR: "2" }],
+    ["of everything", undefined, { BREAKER: `{ "maxKeys": 5 }`, BREAKER_FACTOR: "2" }],
+    ["of everything, wrongly", "myBreaker", { MY_BREAKER: "fast", MY_BREAKER_FACTOR: "2" }]
+  ])(
+    "with a variable beside the one that says it all %s is a mistake that names it",
+    ([, path, variables]) =>
+      Effect.gen(function*() {
+        const issues = yield* issuesOf(fromEnvironment(variables, path))
+        assert.lengthOf(issues, 1)
+        assert.match(issues[0]?.field ?? "", /FACTOR$/i)
+      })
+  )
+
+  it.effect("with a variable below one that has no parts is one mistake", () =>
     Effect.gen(function*() {
-      const issues = yield* issuesOf(
-        fromEnvironment({ BREAKER_OPEN_DURATION: "5 seconds", BREAKER_OPEN_DURATION_FACTOR: "2" })
-      )
-      assert.lengthOf(issues, 1)
-      assert.match(issues[0]?.field ?? "", /FACTOR$/i)
+      const issues = yield* issuesOf(fromEnvironment({ BREAKER_JITTER_SHARE: "1" }))
+      assert.deepStrictEqual(issues, [{ field: "jitter", value: { SHARE: 1 }, allowed: "a number from 0 to 1" }])
     }))
 
   it.effect("has the mistakes of its values, with what stands in them", () =>
     Effect.gen(function*() {
       const issues = yield* issuesOf(fromEnvironment({
         BREAKER_JITTER: "NaN",
+        BREAKER_WARM_UP: `{ "seconds": 5 }`,
+        BREAKER_IDLE_TIME_TO_LIVE: " ",
         BREAKER_OPEN_DURATION: "Infinity",
+        BREAKER_MAX_OPEN_DURATION: "1,000",
         BREAKER_MAX_KEYS: "0",
-        BREAKER_HALF_OPEN_PERMITS: "1,000",
+        BREAKER_HALF_OPEN: "true",
         BREAKER_TRIP_RULE: `{ "_tag": "Consecutive", `,
         BREAKER_KEYS: "[1]"
       }))
       assert.deepStrictEqual(Object.fromEntries(issues.map(({ field, value }) => [field, value])), {
         "jitter": "NaN",
+        "warmUp": `{ "seconds": 5 }`,
+        "idleTimeToLive": " ",
         "openDuration": "Infinity",
+        "maxOpenDuration": "1,000",
         "maxKeys": 0,
-        "halfOpen.permits": "1,000",
+        "halfOpen": "true",
         "tripRule": `{ "_tag": "Consecutive", `,
         "keys": [1]
       })

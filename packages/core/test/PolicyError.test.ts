@@ -94,6 +94,8 @@ describe("a policy with mistakes", () => {
         tripRule: TripRule.any([TripRule.consecutive(0.5), TripRule.failureRate({ window: 10, minimumCalls: 20 })]),
         openDuration: "5 parsecs",
         jitter: NaN,
+        warmUp: { secnds: 5 },
+        maxOpenDuration: "x".repeat(80),
         halfOpen: { permits: -1, permit: 3 },
         keys: { "eu/*": {}, "*/payments": {} },
         maxKeys: "many ".repeat(50),
@@ -109,10 +111,12 @@ describe("a policy with mistakes", () => {
         `keys["*/payments"] is "*/payments": it must be apart from "eu/*", or inside it: ` +
         `both match some keys, neither rules`,
         `maxKeys is "${"many ".repeat(16)}…": it must be a whole number from 1 to 10,000,000`,
+        `maxOpenDuration is "${"x".repeat(80)}": it must be a duration from 1 millis to 7 days`,
         `openDuration is "5 parsecs": it must be a duration from 1 millis to 1 day, ` +
         `an object with initial and factor, or a Schedule`,
         `tripRule.rules[0].failures is 0.5: it must be a whole number from 1 to 1,000,000`,
-        `tripRule.rules[1].minimumCalls is 20: it must be at most the window of 10 calls, or it would never be reached`
+        `tripRule.rules[1].minimumCalls is 20: it must be at most the window of 10 calls, or it would never be reached`,
+        `warmUp is an object: it must be a duration from 0 millis to 1 day`
       ])
     }))
 

@@ -25,10 +25,11 @@ const nested = (depth: number): TripRule.TripRule => depth === 0 ? consecutive :
 
 describe("an unknown field", () => {
   const half = "permits, successThreshold, failureThreshold, maxDuration"
-  const key = "tripRule, openDuration, maxOpenDuration, jitter, warmUp, halfOpen"
+  const key = "tripRule, openDuration, maxOpenDuration, jitter, warmUp, quorum, halfOpen"
+  const breaker = "maxKeys, idleTimeToLive, hydrateTimeout, storeTimeout, flushEvery, refreshEvery, background, keys"
 
   it.effect.each<[string, unknown, string]>([
-    ["opneDuration", { opneDuration: "5 seconds" }, `${key}, maxKeys, idleTimeToLive, keys`],
+    ["opneDuration", { opneDuration: "5 seconds" }, `${key}, ${breaker}`],
     ["halfOpen.permit", { halfOpen: { permit: 3 } }, half],
     ["openDuration.facto", { openDuration: { initial: "5 seconds", facto: 2 } }, "initial, factor"],
     [`keys["a*"].maxKeys`, { keys: { "a*": { maxKeys: 5 } } }, key],
@@ -62,7 +63,7 @@ describe("an unknown field", () => {
       { tripRule: TripRule.any([consecutive, TripRule.all([misspelt])]) },
       "_tag, failures"
     ],
-    ["__proto__", JSON.parse(`{ "__proto__": { "jitter": 1 } }`), `${key}, maxKeys, idleTimeToLive, keys`]
+    ["__proto__", JSON.parse(`{ "__proto__": { "jitter": 1 } }`), `${key}, ${breaker}`]
   ])("%s is a mistake", ([field, policy, known]) =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* mistakes(policy), { [field]: `one of ${known}` })
@@ -87,6 +88,7 @@ describe("a trip rule", () => {
     ["without a tag", {}, "tripRule._tag", one],
     ["of an unknown kind", { _tag: "consecutive", failures: 3 }, "tripRule._tag", one],
     ["named like a part of every object", { _tag: "constructor" }, "tripRule._tag", one],
+    ["whose kind is a list of one", { _tag: ["Consecutive"], failures: 3 }, "tripRule._tag", one],
     ["that is a text", "consecutive(5)", "tripRule", "an object"],
     ["that is null", null, "tripRule", "an object"],
     ["that is a list", [consecutive], "tripRule", "an object"],
@@ -128,10 +130,32 @@ describe("a trip rule", () => {
     }))
 })
 
+describe("a trial", () => {
+  it.effect.each<[string, unknown]>([["null", null], ["a text", "all"], ["a list", [1]]])(
+    "that is %s is a mistake where it stands, and not where it is inherited",
+    ([, halfOpen]) =>
+      Effect.gen(function*() {
+        const found = yield* mistakes({ halfOpen, keys: { a: {}, b: { halfOpen } } })
+        assert.deepStrictEqual(found, { halfOpen: "an object", [`keys["b"].halfOpen`]: "an object" })
+      })
+  )
+})
+
 describe("a cap below the first opening", () => {
+  it.effect.each<[string, Policy.Policy, string, number]>([
+    ["its own", { openDuration: "5 seconds", maxOpenDuration: "4 seconds" }, "4 seconds", 5_000],
+    ["the usual one", { openDuration: { initial: "2 hours" } }, "1 hour", 7_200_000]
+  ])("of a policy, %s, is named with what it has to be", ([, policy, value, millis]) =>
+    Effect.gen(function*() {
+      const { issues } = yield* Effect.flip(CircuitBreaker.make(policy))
+      const allowed = `at least the first openDuration, ${millis} millis`
+      assert.deepStrictEqual(issues, [{ field: "maxOpenDuration", value, allowed }])
+    }).pipe(Effect.scoped, keep))
+
   it.effect.each<[string, Policy.Policy, ReadonlyArray<string>]>([
     ["beside it", { openDuration: "5 seconds", maxOpenDuration: "4 seconds" }, ["maxOpenDuration"]],
     ["by the usual cap", { openDuration: "2 hours" }, ["maxOpenDuration"]],
+    ["inherited by a pattern, once", { openDuration: "2 hours", keys: { a: { jitter: 0 } } }, ["maxOpenDuration"]],
     ["by the usual opening", { maxOpenDuration: "10 seconds" }, ["maxOpenDuration"]],
     ["of a backoff", { openDuration: { initial: "5 seconds" }, maxOpenDuration: 4_999 }, ["maxOpenDuration"]],
     [

@@ -213,6 +213,13 @@ describe("what is read from JSON", () => {
       assert.deepStrictEqual(yield* breaker.list, before)
     }).pipe(under({ tripRule: TripRule.consecutive(1) })))
 
+  it.effect("says where and why it is no snapshot", () =>
+    Effect.gen(function*() {
+      const { message } = yield* Effect.flip(Snapshot.fromJson(bucket({ calls: 1, hits: 2 })))
+      assert.include(message, "a bucket has no more hits than calls")
+      assert.include(message, `["circuits"][1]["measured"][0]["buckets"][0]`)
+    }))
+
   it.effect.each([["an empty key", ""], ["a key with a control character", "a\u0000"], [
     "half a surrogate pair",
     "\uD800"

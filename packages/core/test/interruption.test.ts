@@ -4,7 +4,7 @@ import { CircuitBreaker, type CircuitState, Outcome, type Policy, TripRule, with
 import { Context, Effect, Exit } from "effect"
 import { TestClock } from "effect/testing"
 import { interruptedAt, type Moment, type Step } from "./scheduling.ts"
-import { failing, key, state, succeeding, under } from "./support.ts"
+import { failing, key, settled, state, succeeding, under } from "./support.ts"
 
 /** More than any of the calls below takes. That none gets there is checked, too. */
 const mostPoints = 200
@@ -146,6 +146,7 @@ const everywhere = Effect.fnUntraced(function*<E, R>(
       const { exit, tooLate } = yield* interruptedAt(call, moment, point)
       if (exit === undefined) return assert.fail(`the call hangs when it is interrupted at point ${point}`)
       if (!tooLate && moment === "running") assert.isTrue(Exit.hasInterrupts(exit), `point ${point}`)
+      yield* settled // a probe that was asked for on its behalf is given back
       const after = yield* state
       assert.isAtMost(counted(after) - before, 1, "a call counts once at most")
       yield* situation.after(after)

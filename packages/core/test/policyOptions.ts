@@ -1,4 +1,5 @@
 /** Every option of a policy: what it allows, its bounds, and mistakes of every kind. Written from the documentation. */
+import { Duration } from "effect"
 
 export interface Option {
   /** What is allowed, as the error says it. */
@@ -51,12 +52,22 @@ const notDurations: ReadonlyArray<unknown> = [
   { seconds: NaN },
   { secnds: 5 },
   { seconds: 5, factor: 2 },
+  Duration.infinity,
   () => "5 seconds"
 ]
 
 const duration = (least: string, most: string, beyond: ReadonlyArray<unknown>): Option => ({
   allowed: `a duration from ${least} to ${most}`,
-  valid: [least, most, "5 seconds", 5_000, 5_000_000_000n, [5, 0], { seconds: 5 }],
+  valid: [
+    least,
+    most,
+    "5 seconds",
+    5_000,
+    5_000_000_000n,
+    [5, 0],
+    { seconds: 5, minutes: undefined },
+    Duration.seconds(5)
+  ],
   usual: most,
   mistakes: [...beyond, ...notDurations]
 })

@@ -3,6 +3,7 @@ import {
   CircuitBreaker,
   type CircuitEvent,
   CircuitOpen,
+  type CircuitRecord,
   CircuitStore,
   CircuitStoreError,
   type GuardOptions,
@@ -125,49 +126,58 @@ export class SteppedClock implements Clock.Clock {
 export const underStepped = (clock: SteppedClock, policy?: Policy.Policy) => <A, E, R>(test: Effect.Effect<A, E, R>) =>
   test.pipe(under(policy), Effect.provideService(Clock.Clock, clock))
 
-/** What a store may hold of a circuit: any will do, since that is none of a store's business. */
-export const closedAt = (generation: number): NonNullable<Seen["circuit"]> => ({
-  phase: "Closed",
+/** The record of a closed circuit that nothing has happened to: any will do for a store. */
+export const closedAt = (generation: number): CircuitRecord.CircuitRecord => ({
+  version: generation + 1,
+  time: 0,
+  timeToLive: undefined,
   generation,
-  consecutiveOpenings: 0,
-  openDuration: 0,
-  remaining: 0,
-  warmUp: 0,
+  phase: { _tag: "Closed", openings: 0, remaining: 0 },
   override: "None",
-  measured: []
+  policy: "",
+  evidence: [],
+  failing: [],
+  writers: []
 })
 
 /** A store that holds what a test puts there, counts what is asked of it, and can be told to fail. */
 export class TestStore {
-  readonly held = new Map<string, Seen>()
+  readonly held = new Map<string, CircuitRecord.CircuitRecord>()
   reads = 0
   failReads = false
   failReplaces = false
 
-  readonly layer = Layer.succeed(CircuitStore, {
-    read: (key) =>
-      Effect.suspend(() => {
-        this.reads++
-        return this.failReads ? Effect.fail(storeError(key, "read")) : Effect.succeed(this.look(key))
-      }),
-    replace: (key, seen, circuit) =>
-      Effect.suspend((): Effect.Effect<Replaced, CircuitStoreError> => {
-        if (this.failReplaces) return Effect.fail(storeError(key, "replace"))
-        const current = this.look(key)
-        if (current.version !== seen.version) return Effect.succeed({ _tag: "Conflict", seen: current })
-        const version = current.version + 1
-        this.held.set(key, { version, circuit })
-        return Effect.succeed({ _tag: "Replaced", version })
+  readonly layer = Layer.effect(
+    CircuitStore,
+    Effect.map(Clock.Clock, (clock) => {
+      const look = (key: string): Seen => ({
+        record: this.held.get(key),
+        time: clock.currentTimeMillisUnsafe(),
+        precision: 1
       })
-  })
-
-  private look(key: string): Seen {
-    return this.held.get(key) ?? { version: 0, circuit: undefined }
-  }
+      return {
+        read: (key) =>
+          Effect.suspend(() => {
+            this.reads++
+            return this.failReads ? Effect.fail(storeError(key, "read")) : Effect.succeed(look(key))
+          }),
+        replace: (key, seen, next) =>
+          Effect.suspend((): Effect.Effect<Replaced, CircuitStoreError> => {
+            if (this.failReplaces) return Effect.fail(storeError(key, "replace"))
+            const current = look(key)
+            if (current.record?.version !== seen?.version) return Effect.succeed({ _tag: "Conflict", seen: current })
+            this.held.set(key, next)
+            return Effect.succeed({ _tag: "Replaced", time: current.time, precision: 1 })
+          }),
+        changes: undefined,
+        list: () => Stream.fromIterable(this.held.keys())
+      }
+    })
+  )
 }
 
 const storeError = (key: string, operation: "read" | "replace") =>
-  new CircuitStoreError({ key, operation, message: "the store is down" })
+  new CircuitStoreError({ key, operation, reason: "Unavailable", message: "the store is down" })
 
 /** Runs a test with a breaker of its own over a store. */
 export const over = (store: TestStore, policy?: Policy.Policy) =>

@@ -5,6 +5,7 @@ import type { Transition } from "../CircuitEvent.ts"
 import type { CircuitOpen } from "../CircuitOpen.ts"
 import { type Circuit, isCold, openingsOf, overrideOf } from "../machine/Circuit.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
+import type { SharedCircuit } from "../sync/SharedCircuit.ts"
 
 /** Runs when a call ends. */
 export type OnExit = (exit: Exit.Exit<unknown, unknown>) => undefined
@@ -41,6 +42,11 @@ export class CircuitEntry {
   /** The last rejection, which serves every further one that would be equal: those of the same millisecond. */
   lastRejection: LastRejection | undefined = undefined
   lastTransition: Transition | undefined = undefined
+
+  /** What is shared of this circuit with other processes, once there is something to share. */
+  shared: SharedCircuit | undefined = undefined
+  /** Set by the first failure after an exchange with the store. */
+  isFailing = false
 
   // Steps are synchronous, so the ref need not be an effectful one, which would be a second object for each circuit.
   private readonly ref: MutableRef.MutableRef<Circuit>

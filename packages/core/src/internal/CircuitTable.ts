@@ -38,6 +38,17 @@ export class CircuitTable {
     return this.entries.values()
   }
 
+  /** Whether a circuit more has a place, or another one can make room for it. */
+  mayHold(at: number): boolean {
+    if (this.hasRoom) return true
+    let passed = 0
+    for (const entry of this.entries.values()) {
+      if (entry.isForgettable(at)) return true
+      if (++passed === sweptForRoom) return false
+    }
+    return false
+  }
+
   /** Puts a circuit into the table, or answers false where no other can make room for it. */
   add(entry: CircuitEntry, at: number): boolean {
     if (this.hasRoom) this.sweep(at, sweptPerKey)
@@ -60,9 +71,11 @@ export class CircuitTable {
    * goes to the back; one that was idle for long enough is forgotten. Calls pay for none of it.
    */
   private sweep(at: number, most: number): void {
+    // Once around at most, by the size of before: the hand would go around forever if it missed where to stop.
+    const last = Math.min(most, this.entries.size)
     let passed = 0
     for (const entry of this.entries.values()) {
-      if (passed++ === Math.min(most, this.entries.size)) return
+      if (passed++ === last) return
       const idle = !entry.used && seconds(at) - entry.idleSince > this.limits.idleTimeToLive / 1000
       if (idle && entry.isForgettable(at)) this.forget(entry)
       else this.spare(entry, at)

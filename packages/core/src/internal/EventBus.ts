@@ -14,10 +14,18 @@ type Subscriber<A> = Queue.Queue<A, Cause.Done>
 
 export class EventBus<A> {
   private readonly subscribers = new Set<Subscriber<A>>()
+  private readonly lost: A | undefined
   private ended = false
 
+  /** What a subscriber that lost events gets as its newest, where it has to know. */
+  constructor(lost?: A) {
+    this.lost = lost
+  }
+
   publish(event: A): void {
-    for (const subscriber of this.subscribers) Queue.offerUnsafe(subscriber, event)
+    for (const subscriber of this.subscribers) {
+      Queue.offerUnsafe(subscriber, this.lost !== undefined && Queue.isFullUnsafe(subscriber) ? this.lost : event)
+    }
   }
 
   /** Ends every subscription, of now and of later. */

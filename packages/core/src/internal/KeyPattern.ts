@@ -16,7 +16,7 @@ export const matches = (pattern: string, key: string): boolean => {
     if (pattern[p] === "*") {
       star = p++
       resume = k
-    } else if (p < pattern.length && pattern[p] === key[k]) {
+    } else if (pattern[p] === key[k]) {
       p++
       k++
     } else if (star >= 0) {
@@ -38,15 +38,14 @@ export const contains = (wide: string, narrow: string): boolean => matches(wide,
 
 /** Whether some key is matched by both. */
 export const intersect = (a: string, b: string): boolean => {
-  // reachable[j]: the rest of `a` from i and the rest of `b` from j can match a common text.
-  let below = new Array<boolean>(b.length + 1).fill(false)
+  // reachable[j]: the rest of `a` from i and the rest of `b` from j can match a common text. Beyond an end nothing can.
+  let below: ReadonlyArray<boolean> = []
   for (let i = a.length; i >= 0; i--) {
-    const reachable = new Array<boolean>(b.length + 1).fill(false)
+    const reachable: Array<boolean> = []
     for (let j = b.length; j >= 0; j--) {
       reachable[j] = i === a.length && j === b.length ||
-        a[i] === "*" && (below[j] === true || j < b.length && reachable[j + 1] === true) ||
-        b[j] === "*" && (reachable[j + 1] === true || i < a.length && below[j] === true) ||
-        i < a.length && j < b.length && a[i] === b[j] && below[j + 1] === true
+        (a[i] === "*" || b[j] === "*") && (below[j] === true || reachable[j + 1] === true) ||
+        a[i] === b[j] && below[j + 1] === true
     }
     below = reachable
   }

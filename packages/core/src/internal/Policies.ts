@@ -7,16 +7,17 @@ import type { PolicyError } from "../PolicyError.ts"
 import type { Limits } from "./CircuitTable.ts"
 import { matches } from "./KeyPattern.ts"
 import { makeOpenDuration } from "./OpenDuration.ts"
-import { readPolicy, type ValidPolicy } from "./PolicyReader.ts"
+import { readPolicy, type SyncPolicy, type ValidPolicy } from "./PolicyReader.ts"
 
 /** A policy ready for the machine, for each key. */
 export interface Policies extends Limits {
+  readonly sync: SyncPolicy
   readonly forKey: (key: string) => MachinePolicy
 }
 
 export const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyError> =>
   Effect.gen(function*() {
-    const { base, idleTimeToLive, maxKeys, patterns } = yield* readPolicy(policy)
+    const { base, maxKeys, patterns, sync } = yield* readPolicy(policy)
     const context = yield* Effect.context<never>()
     const random = yield* Random.Random
     const ready = (policy: ValidPolicy): MachinePolicy => ({
@@ -28,5 +29,5 @@ export const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyErro
     const otherwise = ready(base)
     const narrowestFirst = patterns.map(({ pattern, policy }) => ({ pattern, policy: ready(policy) }))
     const forKey = (key: string) => narrowestFirst.find(({ pattern }) => matches(pattern, key))?.policy ?? otherwise
-    return { forKey, maxKeys, idleTimeToLive }
+    return { forKey, maxKeys, idleTimeToLive: sync.idleTimeToLive, sync }
   })

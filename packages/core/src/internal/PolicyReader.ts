@@ -22,6 +22,18 @@ export interface ValidPolicy {
   readonly jitter: number
   readonly halfOpen: Trial
   readonly warmUp: number
+  readonly quorum: number
+}
+
+/** How circuits are shared, durations in milliseconds. */
+export interface SyncPolicy {
+  readonly hydrateTimeout: number
+  readonly storeTimeout: number
+  readonly flushEvery: number
+  readonly refreshEvery: number
+  readonly idleTimeToLive: number
+  /** Whether there is work between calls. */
+  readonly background: boolean
 }
 
 export interface PatternPolicy {
@@ -35,16 +47,16 @@ export interface ValidPolicies {
   /** The policies of patterns, each with what it inherits, the narrowest first. */
   readonly patterns: ReadonlyArray<PatternPolicy>
   readonly maxKeys: number
-  readonly idleTimeToLive: number
+  readonly sync: SyncPolicy
 }
 
 interface Field {
   readonly reader: Reader.Reader<unknown>
   /** As a person would write it. */
-  readonly default: string | number
+  readonly default: string | number | boolean
 }
 
-const field = <A>(reader: Reader.Reader<A>, otherwise: string | number) => ({ reader, default: otherwise })
+const field = <A>(reader: Reader.Reader<A>, otherwise: string | number | boolean) => ({ reader, default: otherwise })
 
 const initial = Reader.duration("1 millis", "1 day")
 const factor = Reader.atLeast(1)
@@ -85,7 +97,8 @@ export const keyFields = {
   openDuration: field(openDuration, "30 seconds"),
   maxOpenDuration: field(Reader.duration("1 millis", "7 days"), "1 hour"),
   jitter: field(Reader.share({ zero: true }), 0),
-  warmUp: field(Reader.duration("0 millis", "1 day"), 0)
+  warmUp: field(Reader.duration("0 millis", "1 day"), 0),
+  quorum: field(Reader.integer(1, 32), 1)
 } satisfies Record<string, Field>
 
 /** The fields of `halfOpen`. */
@@ -99,7 +112,12 @@ export const halfOpenFields = {
 /** The fields of a breaker as a whole. */
 export const breakerFields = {
   maxKeys: field(Reader.integer(1, 10_000_000), 10_000),
-  idleTimeToLive: field(Reader.duration("1 second", "30 days"), "1 hour")
+  idleTimeToLive: field(Reader.duration("1 second", "30 days"), "1 hour"),
+  hydrateTimeout: field(Reader.duration("1 millis", "1 minute"), "100 millis"),
+  storeTimeout: field(Reader.duration("1 millis", "1 minute"), "500 millis"),
+  flushEvery: field(Reader.duration("10 millis", "1 minute"), "1 second"),
+  refreshEvery: field(Reader.duration("10 millis", "1 hour"), "2 seconds"),
+  background: field(Reader.boolean, true)
 } satisfies Record<string, Field>
 
 const keyNames = [...Object.keys(keyFields), "halfOpen"]
@@ -120,7 +138,14 @@ export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyE
     const policies = complete<ValidPolicies>({
       base: complete<ValidPolicy>(fields),
       maxKeys: option(whole, breakerFields, "maxKeys", "", reading),
-      idleTimeToLive: option(whole, breakerFields, "idleTimeToLive", "", reading),
+      sync: complete<SyncPolicy>({
+        idleTimeToLive: option(whole, breakerFields, "idleTimeToLive", "", reading),
+        hydrateTimeout: option(whole, breakerFields, "hydrateTimeout", "", reading),
+        storeTimeout: option(whole, breakerFields, "storeTimeout", "", reading),
+        flushEvery: option(whole, breakerFields, "flushEvery", "", reading),
+        refreshEvery: option(whole, breakerFields, "refreshEvery", "", reading),
+        background: option(whole, breakerFields, "background", "", reading)
+      }),
       patterns: readPatterns(whole, reading)
     })
     return reading.issues.length > 0 || policies === undefined
@@ -158,7 +183,8 @@ const readFields = (input: Input, path: string, reading: Reader.Reading): Read<V
   maxOpenDuration: option(input, keyFields, "maxOpenDuration", path, reading),
   jitter: option(input, keyFields, "jitter", path, reading),
   halfOpen: readTrial(input["halfOpen"], Reader.at(path, "halfOpen"), reading),
-  warmUp: option(input, keyFields, "warmUp", path, reading)
+  warmUp: option(input, keyFields, "warmUp", path, reading),
+  quorum: option(input, keyFields, "quorum", path, reading)
 })
 
 /** Checks fields against each other, as far as they are valid by themselves. */
@@ -204,12 +230,13 @@ const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<Patt
   const narrowestFirst = entries
     .map((entry) => ({ ...entry, width: entries.filter((other) => contains(entry.pattern, other.pattern)).length }))
     .sort((a, b) => a.width - b.width)
-  return narrowestFirst.flatMap(({ input, path, pattern }, i) => {
-    readFields(pick(input), path, reading)
-    const wider = narrowestFirst.slice(i + 1).filter((other) => contains(other.pattern, pattern))
-    const merged = [input, ...wider.map((other) => other.input), whole].reduceRight((all, own) => inherit(own, all), {})
+  return narrowestFirst.flatMap(({ input, path, pattern }) => {
+    readFields(input, path, reading)
+    // Itself first, and then what is wider.
+    const around = narrowestFirst.filter((other) => contains(other.pattern, pattern)).map((other) => other.input)
+    const merged = [...around, whole].reduceRight((all, own) => inherit(own, all), {})
     // What is inherited has been read where it stands, so its mistakes are named once, and there.
-    const fields = readFields(pick(merged), path, { issues: [] })
+    const fields = readFields(merged, path, { issues: [] })
     if (capped.some((name) => input[name] !== undefined)) crossCheck(fields, merged, path, reading)
     const policy = complete<ValidPolicy>(fields)
     return policy === undefined ? [] : [{ pattern, policy }]
@@ -220,16 +247,14 @@ const capped = ["openDuration", "maxOpenDuration"]
 
 const clash = (a: string, b: string): boolean => intersect(a, b) && contains(a, b) === contains(b, a)
 
-const inherit = (own: Input, wider: Input): Input => {
-  const trials = [wider["halfOpen"], own["halfOpen"]].map(given)
-  const halfOpen = Object.assign({}, ...trials) as Input
-  return { ...wider, ...given(own), ...(Object.keys(halfOpen).length > 0 ? { halfOpen } : {}) }
-}
+const inherit = (own: Input, wider: Input): Input => ({
+  ...wider,
+  ...given(own),
+  halfOpen: { ...given(wider["halfOpen"]), ...given(own["halfOpen"]) }
+})
 
 /** The fields that are given, of what may be no object at all. */
 const given = (value: unknown): Input =>
   typeof value === "object" && value !== null
     ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined))
     : {}
-
-const pick = (input: Input): Input => Object.fromEntries(keyNames.map((name) => [name, input[name]]))

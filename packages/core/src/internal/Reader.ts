@@ -36,6 +36,12 @@ export const integer = (least: number, most: number): Reader<number> =>
     return Number.isInteger(number) && number >= least && number <= most ? number : undefined
   })
 
+/** Text, too, which is all that Config has. */
+export const boolean: Reader<boolean> = make(
+  "true or false",
+  (value) => value === true || value === "true" ? true : value === false || value === "false" ? false : undefined
+)
+
 /** A share of one. A threshold of 0 would open on the first success, so it may be left out. */
 export const share = (options: { readonly zero: boolean }): Reader<number> =>
   make(options.zero ? "a number from 0 to 1" : "a number above 0, at most 1", (value) => {
@@ -64,11 +70,9 @@ const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "
 /** Stricter than `Duration.fromInput`, which takes `NaN` for zero and passes over fields that it doesn't know. */
 const toMillis = (value: unknown): number => {
   if (typeof value === "number") return value
-  const parts = Duration.isDuration(value)
-    ? []
-    : Array.isArray(value)
+  const parts = Array.isArray(value)
     ? Array.from(value)
-    : isRecord(value)
+    : isRecord(value) && !Duration.isDuration(value)
     ? Object.entries(value).map(([unit, part]) => units.includes(unit) ? part : Number.NaN)
     : []
   if (!parts.every((part) => part === undefined || Number.isFinite(part))) return Number.NaN

@@ -5,6 +5,8 @@
  */
 export class CountWindow {
   readonly size: number
+  /** All calls that were ever added. */
+  total = 0
   calls = 0
   hits = 0
   private cursor = 0
@@ -17,6 +19,7 @@ export class CountWindow {
   }
 
   add(hit: boolean): void {
+    this.total++
     const index = this.cursor >>> 5
     const bit = 1 << (this.cursor & 31)
     const word = this.words[index] ?? 0

@@ -45,7 +45,11 @@ export interface Evidence {
   overdue(now: number): ReadonlyArray<Reading> | undefined
   readings(now: number): ReadonlyArray<Reading>
   measured(now: number): ReadonlyArray<Measured>
+  /** How many calls each part of what is measured has ever counted, for a window of calls; 0 for others. */
+  totals(): ReadonlyArray<number>
 }
+
+const noTotals = [0]
 
 class ConsecutiveEvidence implements Evidence {
   private readonly threshold: number
@@ -80,6 +84,10 @@ class ConsecutiveEvidence implements Evidence {
   measured(): ReadonlyArray<Measured> {
     return [{ _tag: "Consecutive", failures: this.failures }]
   }
+
+  totals() {
+    return noTotals
+  }
 }
 
 // The evidences below are windows that judge themselves, rather than hold one: an object less for each circuit.
@@ -113,6 +121,10 @@ class FailuresEvidence extends TimeWindow implements Evidence {
 
   measured(now: number): ReadonlyArray<Measured> {
     return [{ _tag: "Time", rule: "Failures", slowerThan: 0, buckets: this.buckets(now) }]
+  }
+
+  totals() {
+    return noTotals
   }
 }
 
@@ -167,6 +179,10 @@ class CallsRateEvidence extends CountWindow implements Evidence {
   measured(): ReadonlyArray<Measured> {
     return [{ _tag: "Calls", rule: this.rule._tag, slowerThan: slowLimit(this.rule), outcomes: this.outcomes() }]
   }
+
+  totals() {
+    return [this.total]
+  }
 }
 
 class TimeRateEvidence extends TimeWindow implements Evidence {
@@ -198,6 +214,10 @@ class TimeRateEvidence extends TimeWindow implements Evidence {
 
   measured(now: number): ReadonlyArray<Measured> {
     return [{ _tag: "Time", rule: this.rule._tag, slowerThan: slowLimit(this.rule), buckets: this.buckets(now) }]
+  }
+
+  totals() {
+    return noTotals
   }
 }
 
@@ -233,6 +253,10 @@ class InFlightAgeEvidence implements Evidence {
   measured(): ReadonlyArray<Measured> {
     return []
   }
+
+  totals() {
+    return []
+  }
 }
 
 abstract class CompositeEvidence {
@@ -248,6 +272,10 @@ abstract class CompositeEvidence {
 
   measured(now: number) {
     return this.parts.flatMap((part) => part.measured(now))
+  }
+
+  totals() {
+    return this.parts.flatMap((part) => part.totals())
   }
 }
 

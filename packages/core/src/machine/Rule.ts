@@ -41,13 +41,15 @@ export interface MachinePolicy {
    * stays a function of its arguments.
    */
   readonly openDuration: (consecutiveOpenings: number) => number
+  /** How many processes have to see failures before what they share opens the circuit for all. */
+  readonly quorum: number
   /** Derived from the rule once, because every call asks. */
   readonly needs: Needs
   readonly slowerThan: number
 }
 
 /** Every leaf of a rule, in order. */
-const leaves = (rule: Rule): ReadonlyArray<Exclude<Rule, { readonly rules: unknown }>> =>
+export const leaves = (rule: Rule): ReadonlyArray<Exclude<Rule, { readonly rules: unknown }>> =>
   rule._tag === "Any" || rule._tag === "All" ? rule.rules.flatMap(leaves) : [rule]
 
 /** What recording an outcome under a rule takes: the time, the call's duration, a note of each call in flight. */

@@ -55,6 +55,7 @@ export type TransitionReason =
   | { readonly _tag: "DeadlineExpired" }
   | { readonly _tag: "ForcedClosed" }
   | { readonly _tag: "Reset" }
+  | { readonly _tag: "Learned" }
 
 export interface PhaseChange {
   readonly from: Phase["_tag"]
@@ -87,9 +88,9 @@ const done: Decision = { _tag: "Done" }
 const noChanges: ReadonlyArray<PhaseChange> = []
 
 /** The permit of a call that is let through without being measured. Its settlement changes nothing. */
-const unmeasured: Permit = { generation: -1, probe: undefined, call: undefined }
+export const unmeasured: Permit = { generation: -1, probe: undefined, call: undefined }
 
-const stay = (circuit: Circuit): Step => ({ circuit, decision: done, changes: noChanges })
+export const stay = (circuit: Circuit): Step => ({ circuit, decision: done, changes: noChanges })
 
 /** One step of the machine. */
 export const step = (policy: MachinePolicy, circuit: Circuit, event: Event, now: number): Step => {
@@ -148,6 +149,13 @@ const forced = (policy: MachinePolicy, phase: Phase, at: number): Rejection => (
   retryAfter: policy.openDuration(1),
   openings: openingsOf(phase, at)
 })
+
+/** Whether a call would be a probe: the circuit is not closed, no operator overrules it, and it has room for one. */
+export const wouldProbe = (policy: MachinePolicy, circuit: Circuit, at: number): boolean => {
+  const override = overrideOf(circuit)
+  return circuit.phase._tag !== "Closed" && (override === "None" || override === "MetricsOnly") &&
+    blocked(policy, circuit.phase, at) === undefined
+}
 
 const blocked = (policy: MachinePolicy, phase: Phase, at: number): Rejection | undefined => {
   switch (phase._tag) {
@@ -322,7 +330,8 @@ const open = (
   return change(step, { _tag: "Open", generation, openings, duration, until: at + duration }, reason)
 }
 
-const change = (step: Step, phase: Phase, reason: TransitionReason): Step => ({
+/** A step that ends in another phase. */
+export const change = (step: Step, phase: Phase, reason: TransitionReason): Step => ({
   circuit: { ...step.circuit, phase },
   decision: step.decision,
   changes: [...step.changes, {

@@ -166,7 +166,7 @@ describe("kept circuits", () => {
         yield* succeeding
         yield* settled
       }).pipe(over(store, first))
-      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Closed")
+      assert.strictEqual(store.held.get(key)?.phase._tag, "Closed")
       yield* Effect.gen(function*() {
         assert.strictEqual(yield* succeeding, "42")
         yield* failing

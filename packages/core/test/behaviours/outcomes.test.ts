@@ -48,6 +48,37 @@ describe("an expected error", () => {
     }).pipe(under(first)))
 })
 
+describe("a call with no classifier", () => {
+  it.effect("is a failure if it dies, or fails for no reason it gives", () =>
+    Effect.gen(function*() {
+      yield* Effect.exit(withBreaker(Effect.die("broken"), key))
+      yield* Effect.exit(withBreaker(Effect.failCause(Cause.empty), key))
+      assert.strictEqual((yield* state).counts.failed, 2)
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) })))
+
+  it.effect("counts nowhere if it was interrupted from within", () =>
+    Effect.gen(function*() {
+      const part = yield* Effect.forkChild(Effect.never, { startImmediately: true })
+      yield* Fiber.interrupt(part)
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(withBreaker(Fiber.join(part), key))))
+      const { counts, readings: [reading] } = yield* state
+      assert.deepStrictEqual(counts, { succeeded: 0, failed: 0, ignored: 0, rejected: 0 })
+      assert.include(reading, { calls: 0 })
+    }).pipe(under({ tripRule: TripRule.failureRate({ window: 10 }) })))
+})
+
+describe("a classifier", () => {
+  it.effect("says what each of its calls is counted as", () =>
+    Effect.gen(function*() {
+      const guarded = (outcome: Outcome.Outcome) => withBreaker(Effect.void, { key, classify: () => outcome })
+      yield* guarded(Outcome.success)
+      yield* Effect.replicateEffect(guarded(Outcome.failure()), 2)
+      yield* Effect.replicateEffect(guarded(Outcome.ignored), 3)
+      assert.deepStrictEqual((yield* state).counts, { succeeded: 1, failed: 2, ignored: 3, rejected: 0 })
+    }).pipe(under({ tripRule: TripRule.consecutive(5) })))
+})
+
 describe("a classifier that throws", () => {
   const broken = withBreaker<string, string>({
     key,

@@ -1,9 +1,9 @@
 /** What opens a closed circuit, and what does not. */
 import { assert, describe, it } from "@effect/vitest"
-import { TripRule } from "@reclose/core"
+import { type GuardOptions, Outcome, TripRule } from "@reclose/core"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, failures, hold, phase, state, succeeding, taking, under } from "../support.ts"
+import { failing, failures, hold, isRejected, key, phase, state, succeeding, taking, under } from "../support.ts"
 
 const successes = (calls: number) => Effect.replicateEffect(succeeding, calls)
 
@@ -81,7 +81,24 @@ describe("slow calls", () => {
       yield* TestClock.adjust("1 second")
       assert.strictEqual(yield* phase, "Open")
       assert.deepStrictEqual(yield* Effect.forEach(calls, Fiber.join), ["42", "42", "42", "42"])
+      assert.isTrue(isRejected(yield* Effect.exit(succeeding)))
     }).pipe(under({ tripRule: TripRule.slowCallRate({ slowerThan: "2 seconds", window: 4, minimumCalls: 4 }) })))
+})
+
+describe("quick calls", () => {
+  const slow = TripRule.slowCallRate({ slowerThan: "2 seconds", window: 1, minimumCalls: 1 })
+
+  it.effect.each<[string, GuardOptions<string, string>]>([
+    ["by key", { key }],
+    ["with a classifier", { key, classify: Outcome.fromExit }]
+  ])("20: guarded %s are not slow for beginning late", ([, options]) =>
+    Effect.gen(function*() {
+      yield* TestClock.adjust("1 hour")
+      const call = yield* hold(options)
+      yield* TestClock.adjust("1999 millis")
+      yield* call.succeed
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(under({ tripRule: slow })))
 })
 
 describe("warm-up", () => {

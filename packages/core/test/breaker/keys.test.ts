@@ -139,7 +139,7 @@ describe("the bound on keys", () => {
       assert.strictEqual(yield* fail("c"), "down")
       assert.strictEqual(yield* fail("c"), "down")
       assert.deepStrictEqual(yield* held, ["a", "b"])
-      assert.deepStrictEqual([...new Set(keysOf("KeyRefused", yield* events))], ["c"])
+      assert.deepStrictEqual(keysOf("KeyRefused", yield* events), ["c", "c"], "at each call")
       yield* TestClock.adjust("30 seconds")
       yield* use("a")
       yield* TestClock.adjust("1 hour")
@@ -189,6 +189,19 @@ describe("the bound on keys", () => {
       assert.strictEqual((yield* held).length, 2)
     }).pipe(under(two)))
 
+  it.effect("leaves out what a snapshot brings beyond it, and says so", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* fail("a")
+      const taken = yield* breaker.snapshot
+      const events = yield* listen()
+      const circuits = ["a", "b", "c"].flatMap((key) => taken.circuits.map((circuit) => ({ ...circuit, key })))
+      yield* breaker.restore({ ...taken, circuits })
+      yield* breaker.restore({ ...taken, circuits })
+      assert.deepStrictEqual(yield* held, ["a", "b"])
+      assert.deepStrictEqual(keysOf("KeyRefused", yield* events), ["c", "c"], "whoever has a place keeps it")
+    }).pipe(under(two)))
+
   it.effect("holds for circuits of before, once an update has lowered it and new keys come", () =>
     Effect.gen(function*() {
       yield* Effect.forEach(["a", "b", "c", "d", "e"], use)
@@ -215,7 +228,8 @@ describe("the bound on keys", () => {
       yield* fail("full")
       const refused = yield* Scope.make()
       const { issues } = yield* Effect.flip(Scope.provide(breaker.isolate("a"), refused))
-      assert.deepStrictEqual(issues.map(({ field, value }) => [field, value]), [["maxKeys", 1]])
+      const allowed = "more than the circuits that can't make room"
+      assert.deepStrictEqual(issues, [{ field: "maxKeys", value: 1, allowed }])
       yield* breaker.reset("full")
       yield* breaker.isolate("a")
       yield* Scope.close(refused, Exit.void)

@@ -54,11 +54,14 @@ describe("forceOpen", () => {
 
   it.effect("goes on measuring the calls that are under way", () =>
     Effect.gen(function*() {
-      const [call, other] = [yield* hold(), yield* hold()]
+      const [good, ...bad] = [yield* hold(), yield* hold(), yield* hold(), yield* hold()] as const
       yield* act("forceOpen")
-      yield* call.fail
+      yield* bad[0].fail
       assert.strictEqual(yield* consecutive, 1)
-      yield* other.fail
+      yield* good.succeed
+      assert.strictEqual(yield* consecutive, 0)
+      yield* bad[1].fail
+      yield* bad[2].fail
       assert.strictEqual(yield* phase, "Open")
     }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) })))
 
@@ -202,7 +205,9 @@ describe("release", () => {
     Effect.gen(function*() {
       const events = yield* listen()
       for (const name of ["forceOpen", "disable", "release", "metricsOnly", "reset"] as const) yield* act(name)
-      const overrides: Array<CircuitOverride> = ["ForcedOpen", "Disabled", "None", "MetricsOnly", "None"]
+      yield* Effect.scoped(isolate)
+      const acts: Array<CircuitOverride> = ["ForcedOpen", "Disabled", "None", "MetricsOnly", "None"]
+      const overrides: Array<CircuitOverride> = [...acts, "ForcedOpen", "None"]
       const expected = overrides.map((override): CircuitEvent => ({ _tag: "Overridden", key, override }))
       assert.deepStrictEqual(yield* events, expected)
     }).pipe(under(first)))

@@ -139,11 +139,11 @@ describe("a circuit that is restored", () => {
       const taken = yield* snapshot
       yield* breaker.reset(key)
       yield* settled
-      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Closed")
+      assert.strictEqual(store.held.get(key)?.phase._tag, "Closed")
       yield* breaker.restore(taken)
       yield* settled
       assert.strictEqual(yield* phase, "Open")
-      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Open")
+      assert.strictEqual(store.held.get(key)?.phase._tag, "Open")
     }).pipe(over(store, first))
   })
 
@@ -165,7 +165,7 @@ describe("a circuit that is restored", () => {
       yield* andBack
       yield* call.fail
       yield* settled
-      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Closed")
+      assert.strictEqual(store.held.get(key)?.phase._tag, "Closed")
     }).pipe(over(store, first))
   })
 })

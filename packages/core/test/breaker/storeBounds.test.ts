@@ -3,26 +3,30 @@ import { assert, describe, it } from "@effect/vitest"
 import {
   CircuitBreaker,
   type CircuitEvent,
+  CircuitRecord,
   CircuitStore,
   CircuitStoreError,
   type Policy,
+  type Replaced,
   type Seen,
   TripRule
 } from "@reclose/core"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { closedAt, failing, key, listen, phase, settled, succeeding } from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
-type Replace = Parameters<CircuitStore["Service"]["replace"]>
+const replaced: Replaced = { _tag: "Replaced", time: 0, precision: 1 }
 
-/** A breaker over a store that answers as a test says, and tells what it was asked to write. */
+/** A breaker over a store that answers as a test says. */
 const over = (answers: Partial<CircuitStore["Service"]>) =>
   Effect.provide(
     CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(CircuitStore, {
-      read: () => Effect.succeed({ version: 0, circuit: undefined }),
-      replace: () => Effect.succeed({ _tag: "Replaced", version: 1 }),
+      read: () => Effect.succeed({ record: undefined, time: 0, precision: 1 }),
+      replace: () => Effect.succeed(replaced),
+      changes: Stream.never,
+      list: () => Stream.empty,
       ...answers
     })))
   )
@@ -34,87 +38,141 @@ const complaints = (events: Effect.Effect<ReadonlyArray<CircuitEvent>>) =>
     (events) =>
       events.flatMap((event) =>
         event._tag === "StoreFailed" && event.cause instanceof CircuitStoreError
-          ? [[event.cause.key, event.cause.operation, event.cause.message]]
+          ? [[event.cause.key, event.cause.operation, event.cause.reason, event.cause.message.split(":")[0]]]
           : []
       )
   )
+
+/** Runs a test beside the clock, so that a breaker which waits for its store as it closes does so. */
+const closing = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.forkChild(test, { startImmediately: true })
+    yield* TestClock.adjust("1 hour")
+    return yield* Fiber.join(fiber)
+  })
 
 describe("a store that never answers", () => {
   it.effect("holds up the first call of a key for a hundred milliseconds, and then it goes on without", () =>
     Effect.gen(function*() {
       const events = yield* listen()
       const call = yield* Effect.forkChild(succeeding, { startImmediately: true })
-      yield* TestClock.adjust("99 millis")
+      yield* Effect.sleep("99 millis")
       assert.isUndefined(call.pollUnsafe())
-      yield* TestClock.adjust("1 millis")
+      yield* Effect.sleep("1 millis")
+      yield* settled
       assert.strictEqual(yield* Fiber.join(call), "42")
-      assert.deepStrictEqual(yield* complaints(events), [[key, "read", "no answer within 100 millis"]])
-    }).pipe(over({ read: () => Effect.never })))
+      assert.deepStrictEqual(yield* complaints(events), [[key, "read", "Timeout", "no answer within 100 millis"]])
+    }).pipe(over({ read: () => Effect.never }), closing))
 
-  it.effect("to a write is given up after a second, and the next change is written", () => {
+  it.effect("and can't be interrupted holds up no call for longer", () =>
+    Effect.gen(function*() {
+      const call = yield* Effect.forkChild(succeeding, { startImmediately: true })
+      yield* Effect.sleep("101 millis")
+      yield* settled
+      assert.isDefined(call.pollUnsafe())
+    }).pipe(
+      over({ read: () => Effect.uninterruptible(Effect.delay(Effect.die("late"), "10 seconds")) }),
+      closing
+    ))
+
+  it.effect("to a write is given up after half a second, and is told again what has changed", () => {
     const written: Array<string> = []
     return Effect.gen(function*() {
       const events = yield* listen()
       yield* failing
-      yield* TestClock.adjust("999 millis")
+      yield* Effect.sleep("499 millis")
       assert.deepStrictEqual(yield* complaints(events), [])
-      yield* TestClock.adjust("1 millis")
-      assert.deepStrictEqual(yield* complaints(events), [[key, "replace", "no answer within 1000 millis"]])
-      yield* TestClock.adjust("29 seconds")
-      yield* succeeding
-      yield* TestClock.adjust("1 second")
-      assert.deepStrictEqual(written, ["Open", "Closed"])
-    }).pipe(over({
-      replace: (_key, _seen, circuit) => {
-        written.push(circuit.phase)
-        return Effect.never
-      }
-    }))
+      yield* Effect.sleep("2 millis")
+      assert.deepStrictEqual(yield* complaints(events), [[key, "replace", "Timeout", "no answer within 500 millis"]])
+      assert.deepStrictEqual(written, ["Open"])
+      yield* Effect.sleep("1600 millis")
+      assert.deepStrictEqual(written, ["Open", "Open"])
+    }).pipe(
+      over({
+        replace: (_key, _seen, { phase }) => {
+          written.push(phase._tag)
+          return Effect.never
+        }
+      }),
+      closing
+    )
   })
+
+  it.effect("to whoever asks for a probe is given up after half a second, and the process probes by itself", () =>
+    Effect.gen(function*() {
+      yield* failing
+      yield* Effect.sleep("30 seconds")
+      const probe = yield* Effect.forkChild(succeeding, { startImmediately: true })
+      yield* Effect.sleep("499 millis")
+      assert.isUndefined(probe.pollUnsafe())
+      yield* Effect.sleep("1 millis")
+      assert.strictEqual(yield* Fiber.join(probe), "42")
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(over({ replace: () => Effect.never }), closing))
 })
 
 describe("a record that somebody else wrote meanwhile", () => {
+  /** A store in which somebody else is always faster, until it is told what to hold. */
   const contested = (generation: number) => {
-    const asked: Array<Replace> = []
-    const winner: Seen = {
-      version: 7,
-      circuit: closedAt(generation)
+    const asked: Array<[version: number | undefined, next: CircuitRecord.CircuitRecord]> = []
+    let held = { ...closedAt(generation), version: 7 }
+    const replace: CircuitStore["Service"]["replace"] = (_key, seen, next) => {
+      asked.push([seen?.version, next])
+      const conflict: Seen = { record: held, time: 0, precision: 1 }
+      if (seen?.version !== held.version) return Effect.succeed({ _tag: "Conflict", seen: conflict })
+      held = next
+      return Effect.succeed(replaced)
     }
-    const replace: CircuitStore["Service"]["replace"] = (...asking) => {
-      asked.push(asking)
-      return Effect.succeed(
-        asking[1].version === winner.version
-          ? { _tag: "Replaced", version: 8 }
-          : { _tag: "Conflict", seen: winner }
-      )
-    }
-    return { asked, replace, versions: () => asked.map(([, seen]) => seen.version) }
+    return { read: () => Effect.succeed({ record: undefined, time: 0, precision: 1 }), replace, asked }
   }
 
   it.effect("is replaced, now that it has been seen, where it lies behind", () => {
-    const { replace, versions } = contested(1)
+    const { asked, ...store } = contested(0)
     return Effect.gen(function*() {
       yield* failing
       yield* settled
-      assert.deepStrictEqual(versions(), [0, 7])
-      yield* TestClock.adjust("30 seconds")
-      yield* succeeding
+      assert.deepStrictEqual(asked.map(([seen, { phase }]) => [seen, phase._tag]), [[undefined, "Open"], [7, "Open"]])
+      assert.strictEqual(asked[1]?.[1].version, 8)
+      yield* CircuitBreaker.use((breaker) => breaker.reset(key))
       yield* settled
-      assert.strictEqual(versions()[2], 8, "the version of one's own write is remembered")
-    }).pipe(over({ replace }))
+      assert.deepStrictEqual(asked[2]?.[0], 8, "the version of one's own write is remembered")
+    }).pipe(over(store))
   })
 
-  it.effect("stays where it is as far or further on, and is known from then on", () =>
-    Effect.gen(function*() {
-      for (const generation of [2, 9]) {
-        const { replace, versions } = contested(generation)
-        yield* Effect.gen(function*() {
-          yield* failing
-          yield* settled
-          assert.deepStrictEqual(versions(), [0])
-        }).pipe(over({ replace }))
+  it.effect("stays where it is further on, and is known from then on", () => {
+    const { asked, ...store } = contested(9)
+    return Effect.gen(function*() {
+      yield* failing
+      yield* settled
+      assert.strictEqual(asked[0]?.[1].phase._tag, "Open")
+      assert.isTrue(asked.slice(1).every(([, { generation, phase }]) => generation === 9 && phase._tag === "Closed"))
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(over(store))
+  })
+
+  it.effect("each time is tried four times at once, and then after a while", () => {
+    let version = 1
+    let writes = 0
+    return Effect.gen(function*() {
+      yield* failing
+      yield* settled
+      assert.strictEqual(writes, 4)
+      yield* TestClock.adjust("400 millis")
+      assert.strictEqual(writes, 4)
+      yield* TestClock.adjust("1200 millis")
+      assert.isAtLeast(writes, 8)
+      assert.isAtMost(writes, 12)
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(over({
+      replace: () => {
+        writes++
+        return Effect.succeed({
+          _tag: "Conflict",
+          seen: { record: { ...closedAt(0), version: version++ }, time: 0, precision: 1 }
+        })
       }
     }))
+  })
 })
 
 describe("a change", () => {
@@ -129,7 +187,7 @@ describe("a change", () => {
     }).pipe(over({
       replace: () => {
         writes++
-        return Effect.succeed({ _tag: "Replaced", version: 1 })
+        return Effect.succeed(replaced)
       }
     }))
   })

@@ -5,11 +5,12 @@ import {
   CircuitStore,
   CircuitStoreError,
   type Policy,
+  type Replaced,
   type Seen,
   TripRule,
   withBreaker
 } from "@reclose/core"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import {
   failing,
@@ -29,7 +30,9 @@ const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: 
 
 const now = { startImmediately: true }
 
-const nothing: Seen = { version: 0, circuit: undefined }
+const nothing: Seen = { record: undefined, time: 0, precision: 1 }
+
+const replaced: Replaced = { _tag: "Replaced", time: 0, precision: 1 }
 
 describe("a store that fails", () => {
   it.effect("costs no call: circuits go on by local judgement, and events say so", () => {
@@ -43,23 +46,25 @@ describe("a store that fails", () => {
       yield* TestClock.adjust("30 seconds")
       assert.strictEqual(yield* succeeding, "42")
       assert.strictEqual(yield* phase, "Closed")
-      const failed = (yield* events).filter((event) => event._tag === "StoreFailed")
-      assert.deepStrictEqual([...new Set(failed.map((event) => event.operation))], ["read", "replace"])
-      assert.isTrue(failed.every((event) => event.key === key && event.cause instanceof CircuitStoreError))
+      const failed = (yield* events).flatMap((event) => event._tag === "StoreFailed" ? [event] : [])
+      assert.deepStrictEqual(failed.map(({ key, operation }) => [key, operation]), [[key, "read"]], "once")
+      assert.isTrue(failed.every((event) => event.cause instanceof CircuitStoreError))
     }).pipe(over(store, { ...first, tripRule: TripRule.consecutive(3) }))
   })
 
-  it.effect("is written to again as soon as a circuit changes", () => {
+  it.effect("is told of the change again by itself, and events say when it has recovered", () => {
     const store = new TestStore()
-    store.failReplaces = true
     return Effect.gen(function*() {
+      const events = yield* listen()
+      yield* succeeding
+      store.failReplaces = true
       yield* failing
       yield* settled
       store.failReplaces = false
-      yield* TestClock.adjust("30 seconds")
-      yield* succeeding
-      yield* settled
-      assert.strictEqual(store.held.get(key)?.circuit?.phase, "Closed")
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(store.held.get(key)?.phase._tag, "Open")
+      const told = (yield* events).map((event) => event._tag)
+      assert.deepStrictEqual(told, ["Transition", "StoreFailed", "StoreRecovered"])
     }).pipe(over(store, first))
   })
 
@@ -68,10 +73,29 @@ describe("a store that fails", () => {
     Effect.provide(
       CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(CircuitStore, {
         read: () => Effect.succeed(nothing),
-        replace: () => Effect.succeed({ _tag: "Replaced", version: 1 }),
+        replace: () => Effect.succeed(replaced),
+        changes: Stream.never,
+        list: () => Stream.empty,
         ...answers
       })))
     )
+
+  it.effect("for long is asked ever less often, and told of once", () => {
+    let asked = 0
+    const failed = () =>
+      Effect.suspend(() => {
+        asked++
+        return Effect.fail(new CircuitStoreError({ key, operation: "read", reason: "Unavailable", message: "down" }))
+      })
+    return Effect.gen(function*() {
+      const events = yield* listen()
+      yield* failing
+      yield* TestClock.adjust("10 minutes")
+      assert.isAtMost(asked, 90)
+      assert.isAtLeast(asked, 20, "for ever, about every 16 seconds")
+      assert.strictEqual((yield* events).filter((event) => event._tag === "StoreFailed").length, 1)
+    }).pipe(scripted({ read: failed, replace: failed }))
+  })
 
   it.effect.each<[string, () => Effect.Effect<never>]>([
     ["dying", () => Effect.die("broken store")],
@@ -81,28 +105,32 @@ describe("a store that fails", () => {
         throw new Error("broken store")
       }
     ]
-  ])("by %s costs no call either, and is written to again", ([, fail]) => {
-    let writes = 0
-    const broken = {
-      read: fail,
-      replace: () => {
-        writes++
-        return fail()
+  ])("by %s costs no call either, and is asked again", ([, fail]) =>
+    Effect.gen(function*() {
+      const asked: Array<string> = []
+      let isBroken = true
+      const noting = <A>(operation: string, answer: A) => (): Effect.Effect<A> => {
+        asked.push(operation)
+        return isBroken ? fail() : Effect.succeed(answer)
       }
-    }
-    return Effect.gen(function*() {
-      const events = yield* listen()
-      assert.strictEqual(yield* failing, "down")
-      yield* settled
-      assert.strictEqual((yield* rejection).reason, "Tripped")
-      yield* TestClock.adjust("30 seconds")
-      assert.strictEqual(yield* succeeding, "42")
-      yield* settled
-      assert.isAbove(writes, 1)
-      const failed = (yield* events).flatMap((event) => event._tag === "StoreFailed" ? [event.operation] : [])
-      assert.deepStrictEqual([...new Set(failed)], ["read", "replace"])
-    }).pipe(scripted(broken))
-  })
+      yield* Effect.gen(function*() {
+        const events = yield* listen()
+        assert.strictEqual(yield* failing, "down")
+        yield* settled
+        assert.strictEqual((yield* rejection).reason, "Tripped")
+        isBroken = false
+        yield* TestClock.adjust("29 seconds")
+        assert.deepStrictEqual([asked.filter((it) => it === "replace").length, yield* phase], [1, "Open"])
+        yield* TestClock.adjust("1 second")
+        isBroken = true
+        assert.strictEqual(yield* succeeding, "42")
+        yield* settled
+        assert.strictEqual(yield* phase, "Closed")
+        const failed = (yield* events).flatMap((event) => event._tag === "StoreFailed" ? [event.operation] : [])
+        assert.deepStrictEqual(failed, ["read", "replace"])
+        isBroken = false
+      }).pipe(scripted({ read: noting("read", nothing), replace: noting("replace", replaced) }))
+    }))
 
   it.effect("to answer slowly holds up the first calls of a key and no other", () =>
     Effect.gen(function*() {
@@ -116,12 +144,14 @@ describe("a store that fails", () => {
       }).pipe(scripted({ read: slow }))
     }))
 
-  it.effect("to answer in time as its breaker closes holds it up for a second at most", () =>
+  it.effect("to answer in time as its breaker closes holds it up for half a second at most", () =>
     Effect.gen(function*() {
       const closing = yield* Effect.forkChild(failing.pipe(scripted({ replace: () => Effect.never })), {
         startImmediately: true
       })
-      yield* TestClock.adjust("1 second")
+      yield* TestClock.adjust("499 millis")
+      assert.isUndefined(closing.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
       assert.strictEqual(yield* Fiber.join(closing), "down")
     }))
 
@@ -132,7 +162,7 @@ describe("a store that fails", () => {
       const replace = (key: string) =>
         Effect.as(
           Effect.andThen(Deferred.await(gate), Effect.sync(() => written.add(key))),
-          { _tag: "Replaced", version: 1 } as const
+          replaced
         )
       const closing = yield* Effect.gen(function*() {
         yield* failing
@@ -166,7 +196,10 @@ describe("a store that fails", () => {
       const replace: CircuitStore["Service"]["replace"] = (_, __, { phase }) =>
         Effect.andThen(
           Deferred.await(gate),
-          Effect.sync(() => ({ _tag: "Replaced", version: written.push(phase) }) as const)
+          Effect.sync(() => {
+            written.push(phase._tag)
+            return replaced
+          })
         )
       yield* Effect.gen(function*() {
         yield* failing

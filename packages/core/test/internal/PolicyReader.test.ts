@@ -1,7 +1,7 @@
 /** What a policy comes to for each pattern: its own options, and what it inherits. */
 import { assert, describe, it } from "@effect/vitest"
 import type { Policy } from "@reclose/core"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { readPolicy } from "../../src/internal/PolicyReader.ts"
 
 /** The valid policies of all patterns, the narrowest first, and what was read for all keys. */
@@ -25,12 +25,27 @@ describe("a policy", () => {
           maxOpenDuration: 3_600_000,
           jitter: 0,
           halfOpen: { permits: 1, successThreshold: 1, failureThreshold: 1, maxDuration: 30_000 },
-          warmUp: 0
+          warmUp: 0,
+          quorum: 1
         },
         patterns: [],
         maxKeys: 10_000,
-        idleTimeToLive: 3_600_000
+        sync: {
+          idleTimeToLive: 3_600_000,
+          hydrateTimeout: 100,
+          storeTimeout: 500,
+          flushEvery: 1_000,
+          refreshEvery: 2_000,
+          background: true
+        }
       })
+    }))
+
+  it.effect("keeps a schedule, to be asked for its delays", () =>
+    Effect.gen(function*() {
+      const schedule = Schedule.spaced("1 second")
+      const { base } = yield* read({ openDuration: schedule })
+      assert.deepStrictEqual(base.openDuration, { _tag: "Schedule", schedule })
     }))
 
   it.effect("has a default for every option of a rule and of a backoff", () =>

@@ -16,6 +16,10 @@ const failOn = (breaker: Effects.CircuitBreaker, key: string) =>
 
 const phaseOf = (breaker: Effects.CircuitBreaker, key: string) => Effect.map(breaker.state(key), ({ _tag }) => _tag)
 
+/** How long a circuit has still to stay open. */
+const openFor = (breaker: Effects.CircuitBreaker, key: string) =>
+  Effect.map(breaker.state(key), (state) => state._tag === "Open" ? state.retryAfter : assert.fail("it is not open"))
+
 describe("EffectCircuitBreaker", () => {
   it("exports what Effect's module does, but for its Redis store", () => {
     const missing = Object.keys(Effects).filter((name) => !(name in Ours))
@@ -72,9 +76,72 @@ describe("EffectCircuitBreaker", () => {
       yield* brief.execute(Effect.void, { key: "a" })
       const long = yield* Ours.make({ ...options, openDuration: "2 days" })
       yield* failOn(long, "b")
-      const state = yield* long.state("b")
-      assert.deepStrictEqual(state._tag === "Open" && state.retryAfter, Duration.days(2))
+      assert.deepStrictEqual(yield* openFor(long, "b"), Duration.days(2))
     }).pipe(Effect.provide(Ours.layerStoreMemory())))
+
+  it.effect("lets a call ask for an hour and no more, or for as long as it may", () =>
+    Effect.gen(function*() {
+      const usual = yield* Ours.make(options)
+      const generous = yield* Ours.make({ ...options, maxOpenDuration: "3 hours" })
+      const failing = (breaker: Effects.CircuitBreaker, key: string, retryAfter: Duration.Input) =>
+        breaker.execute(Effect.flip(Effect.fail("down")), { key, classify: () => Ours.failure({ retryAfter }) })
+      const asked = [[usual, "a", "2 hours"], [generous, "b", "2 hours"], [generous, "c", "4 hours"]] as const
+      for (const [breaker, key, retryAfter] of asked) yield* failing(breaker, key, retryAfter)
+      const open = yield* Effect.forEach(asked, ([breaker, key]) => openFor(breaker, key))
+      assert.deepStrictEqual(open, [Duration.hours(1), Duration.hours(2), Duration.hours(3)])
+    }).pipe(Effect.provide(Ours.layerStoreMemory())))
+
+  it.effect("stays open for a week at most", () =>
+    Effect.gen(function*() {
+      const breaker = yield* Ours.make({ ...options, openDuration: "8 days" })
+      yield* failOn(breaker, "a")
+      assert.deepStrictEqual(yield* openFor(breaker, "a"), Duration.days(7))
+    }).pipe(Effect.provide(Ours.layerStoreMemory())))
+
+  it.effect("gives a trial a day, and says whether a probe is out", () =>
+    Effect.gen(function*() {
+      const breaker = yield* Ours.make(options)
+      yield* failOn(breaker, "a")
+      yield* TestClock.adjust("1 minute")
+      const halfOpen = { _tag: "HalfOpen", key: "a", consecutiveOpenings: 1 }
+      yield* breaker.execute(Effect.void, { key: "a", classify: () => Ours.ignored })
+      assert.deepStrictEqual<unknown>(yield* breaker.state("a"), { ...halfOpen, probing: false })
+      yield* Effect.forkChild(breaker.execute(Effect.never, { key: "a" }), { startImmediately: true })
+      assert.deepStrictEqual<unknown>(yield* breaker.state("a"), { ...halfOpen, probing: true })
+      const { reason } = yield* Effect.flip(breaker.execute(Effect.void, { key: "a" }))
+      assert.deepStrictEqual(reason, new Effects.CircuitHalfOpen({ key: "a" }))
+      yield* TestClock.adjust(Duration.millis(86_399_999))
+      assert.strictEqual(yield* phaseOf(breaker, "a"), "HalfOpen")
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* phaseOf(breaker, "a"), "Open")
+    }).pipe(Effect.provide(Ours.layerStoreMemory())))
+
+  it.effect.each<[string, number, Layer.Layer<Ours.CircuitBreakerStore>]>([
+    ["an hour", 60, Ours.layerStoreMemory()],
+    ["as long as it is told", 5, Ours.layerStoreMemory({ idleTimeToLive: "5 minutes" })],
+    [
+      "as long as a store of one's own is told",
+      5,
+      Layer.provide(
+        Ours.layerStore({ idleTimeToLive: "5 minutes" }),
+        CircuitStore.layerMemory
+      )
+    ]
+  ])("remembers failures for %s while nobody uses them", ([, minutes, store]) =>
+    Effect.gen(function*() {
+      const failOnce = Effect.scoped(
+        Effect.gen(function*() {
+          const breaker = yield* Ours.make({ ...options, tripPolicy: Ours.consecutive(2) })
+          yield* failOn(breaker, "a")
+          return yield* phaseOf(breaker, "a")
+        })
+      )
+      yield* failOnce
+      yield* TestClock.adjust(Duration.minutes(minutes))
+      assert.strictEqual(yield* failOnce, "Closed")
+      yield* TestClock.adjust(Duration.millis(minutes * 60_000 - 1))
+      assert.strictEqual(yield* failOnce, "Open")
+    }).pipe(Effect.provide(store)))
 
   it.effect("dies of a policy and of a key that it can't use", () =>
     Effect.gen(function*() {
@@ -82,7 +149,9 @@ describe("EffectCircuitBreaker", () => {
       for (
         const mistake of [
           Effect.asVoid(Ours.make({ ...options, openDuration: Schedule.recurs(0) })),
-          breaker.execute(Effect.void, { key: "" })
+          breaker.execute(Effect.void, { key: "" }),
+          breaker.state(""),
+          Effect.asVoid(Ours.make(options)).pipe(Effect.provide(Ours.layerStoreMemory({ idleTimeToLive: "31 days" })))
         ]
       ) {
         const exit = yield* Effect.exit(mistake)

@@ -107,7 +107,8 @@ export const verdicts = (
     verdict: (now) => change(evidence.verdict(now)),
     overdue: (now) => change(evidence.overdue(now)),
     readings: (now) => evidence.readings(now),
-    measured: (now) => evidence.measured(now)
+    measured: (now) => evidence.measured(now),
+    totals: () => evidence.totals()
   }))
 
 /** A clock of another kind in place of the circuit's time. */

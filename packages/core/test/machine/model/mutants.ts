@@ -192,7 +192,8 @@ export const mutants: ReadonlyArray<readonly [fault: string, subject: Subject, s
       verdict: () => evidence.verdict(from),
       overdue: () => evidence.overdue(from),
       readings: () => evidence.readings(from),
-      measured: () => evidence.measured(from)
+      measured: () => evidence.measured(from),
+      totals: () => evidence.totals()
     }))
   ],
   [

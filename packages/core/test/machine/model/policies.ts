@@ -67,6 +67,7 @@ const variation = (random: Random, rule: Rule): Rule => {
 /** A policy, often with a rule like that of another, so that an update between them has something to keep. */
 export const policy = (random: Random, like: PolicyData | undefined): PolicyData => ({
   tripRule: like !== undefined && random.chance(0.5) ? variation(random, like.tripRule) : rule(random, 2),
+  quorum: 1, // of no matter to one process
   halfOpen: {
     permits: random.between(1, 4),
     successThreshold: random.between(1, 3),

@@ -1,0 +1,296 @@
+/**
+ * One exchange with the store about a circuit: see the record, plan, write, and again if somebody else was faster.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type { CircuitEvent } from "../CircuitEvent.ts"
+import type { CircuitRecord } from "../CircuitRecord.ts"
+import { type CircuitStore, CircuitStoreError, type Replaced, type Seen } from "../CircuitStore.ts"
+import type { CircuitEntry } from "../internal/CircuitEntry.ts"
+import type { SyncPolicy } from "../internal/PolicyReader.ts"
+import type { Circuit, Closed } from "../machine/Circuit.ts"
+import type { Permit, PhaseChange } from "../machine/Step.ts"
+import { fingerprint } from "./Fingerprint.ts"
+import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
+import { type Done, SharedCircuit } from "./SharedCircuit.ts"
+import { type Count, countOf } from "./SharedEvidence.ts"
+import { StoreClock } from "./StoreClock.ts"
+
+/** By how much wall clock and process clock may come apart without the process having slept, in milliseconds. */
+const asleep = 250
+/** How often an exchange is tried again at once when somebody else was faster. */
+const triesAtOnce = 4
+
+/** What the sync needs of the breaker whose circuits it shares. */
+export interface Host {
+  readonly get: (key: string) => CircuitEntry | undefined
+  readonly entries: () => Iterable<CircuitEntry>
+  /** The wall clock, in milliseconds. */
+  readonly wall: () => number
+  /** The clock of the process, in milliseconds. */
+  readonly now: () => number
+  /** The time of the circuits, which never goes back, in milliseconds. */
+  readonly at: () => number
+  /** Puts the shared circuit in the place of the process's own. */
+  readonly take: (entry: CircuitEntry, circuit: Circuit, changes: ReadonlyArray<PhaseChange>) => void
+  /** Gives back a probe that nobody will make. */
+  readonly release: (entry: CircuitEntry, permit: Permit) => void
+  readonly publish: (event: CircuitEvent) => void
+}
+
+/** Forks what may go on after nobody waits for it any more, until the breaker ends. */
+export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
+
+export const storeFailed = (
+  key: string,
+  operation: "read" | "replace" | "changes",
+  cause: Cause.Cause<unknown>
+): CircuitEvent => ({ _tag: "StoreFailed", key, operation, cause: Cause.squash(cause) })
+
+/** What an exchange is for. */
+export interface Purpose {
+  /** Whether a call waits for the right to probe. */
+  readonly probe: boolean
+  /** Whether the record has to be read anew. */
+  readonly fresh: boolean
+}
+
+interface Write {
+  readonly plan: Plan
+  readonly seen: CircuitRecord | undefined
+  readonly next: CircuitRecord
+}
+
+export class Exchange {
+  policy: SyncPolicy
+  private readonly process: string
+  private readonly store: CircuitStore["Service"]
+  private readonly host: Host
+  private readonly fork: Fork
+  private readonly clock = new StoreClock()
+
+  constructor(process: string, store: CircuitStore["Service"], host: Host, policy: SyncPolicy, fork: Fork) {
+    this.fork = fork
+    this.process = process
+    this.store = store
+    this.host = host
+    this.policy = policy
+  }
+
+  /**
+   * Whether the process has not been asleep since it last heard of a circuit. Its clock stands still while it is frozen or
+   * its machine asleep. The wall clock goes on, so the two together tell.
+   */
+  isAwake(shared: SharedCircuit): boolean {
+    return Math.abs(this.lag - shared.lag) < asleep
+  }
+
+  private get lag(): number {
+    return this.host.wall() - this.host.at()
+  }
+
+  shared(entry: CircuitEntry): SharedCircuit {
+    return entry.shared ??= new SharedCircuit(this.process)
+  }
+
+  /** What a closed circuit has counted so far. */
+  count(entry: CircuitEntry, { evidence }: Closed): Count {
+    return countOf(evidence, entry.succeeded, this.host.at())
+  }
+
+  /** What the store holds of a key that is used for the first time. */
+  hydrate(key: string): Effect.Effect<Seen, CircuitStoreError> {
+    return this.bounded("read", key, this.policy.hydrateTimeout, this.read(key))
+  }
+
+  /** Rests a circuit on a record that was just read. */
+  learn(entry: CircuitEntry, record: CircuitRecord): void {
+    const shared = this.shared(entry)
+    this.knows(shared)
+    this.finish(entry, shared.see(record, entry.circuit), undefined)
+    this.consider(entry, shared, false)
+  }
+
+  /** Answers the permit if one was asked for and is to be had. Takes no longer than `storeTimeout`. */
+  run(entry: CircuitEntry, purpose: Purpose): Effect.Effect<Permit | undefined, CircuitStoreError> {
+    const shared = this.shared(entry)
+    const inTurn = shared.turn.withPermits(1)(Effect.suspend(() => {
+      if (!purpose.fresh && this.isAwake(shared) && shared.seen !== undefined) {
+        return this.write(entry, shared, purpose, 1)
+      }
+      return Effect.flatMap(this.read(entry.key), ({ record }) => {
+        this.finish(entry, shared.see(record, entry.circuit), undefined)
+        this.heard(entry, shared)
+        return this.write(entry, shared, purpose, 1)
+      })
+    }))
+    shared.askedAt = this.host.at()
+    return this.bounded("replace", entry.key, this.policy.storeTimeout, inTurn)
+  }
+
+  private write(
+    entry: CircuitEntry,
+    shared: SharedCircuit,
+    purpose: Purpose,
+    tries: number
+  ): Effect.Effect<Permit | undefined, CircuitStoreError> {
+    const write = this.consider(entry, shared, purpose.probe)
+    if (write === undefined) return Effect.succeed(undefined)
+    shared.toldAt = this.host.at()
+    return Effect.flatMap(this.replace(entry.key, write), (replaced) => {
+      const isDone = replaced._tag === "Replaced"
+      const permit = this.finish(
+        entry,
+        shared.see(isDone ? write.next : replaced.seen.record, entry.circuit),
+        write.plan
+      )
+      this.heard(entry, shared)
+      if (isDone) shared.delays = 0
+      if (isDone || permit !== undefined) return Effect.succeed(permit)
+      // Whoever only counts makes room for the others.
+      const isUrgent = purpose.probe || shared.isUrgent || !shared.restsOn(shared.seen?.record)
+      if (isUrgent && tries < triesAtOnce) {
+        return this.write(entry, shared, purpose, tries + 1)
+      }
+      shared.delays++
+      return Effect.succeed(undefined)
+    })
+  }
+
+  /** Plans what to do about the record that was seen. What has to be written is answered, all else is done. */
+  private consider(entry: CircuitEntry, shared: SharedCircuit, probe: boolean): Write | undefined {
+    const now = this.host.now()
+    const at = this.host.at()
+    const storeNow = this.clock.at(at)
+    const { circuit: { phase }, policy } = entry
+    const seen = shared.seen?.record
+    const record = seen !== undefined && isExpired(seen, storeNow) ? undefined : seen
+    const count = phase._tag === "Closed" && shared.isCounting ? this.count(entry, phase) : undefined
+    const standing = shared.standing(entry.circuit, count)
+    const { flushEvery, idleTimeToLive, refreshEvery } = this.policy
+    const rule = fingerprint(policy.tripRule)
+    // Heard of at the next refresh, and answered at the next flush but one if others are faster.
+    const terms = { rule, idleTimeToLive, hearing: refreshEvery + 2 * flushEvery }
+    const planned = plan(policy, terms, standing, record, { now, at, storeNow }, probe)
+    entry.isFailing = false
+    if (record !== undefined && record.policy !== rule) this.reportForeign(entry, shared, record)
+    if (planned.next !== undefined) {
+      return { seen, plan: planned, next: shared.attempt(planned, planned.next, standing, count) }
+    }
+    shared.delays = 0
+    this.finish(entry, [shared.rest(planned, standing, count)], undefined)
+    this.countOn(entry, shared, planned, standing)
+    return undefined
+  }
+
+  /** Goes on counting only while somebody fails: what is counted then may matter to all. */
+  private countOn(entry: CircuitEntry, shared: SharedCircuit, planned: Plan, standing: Standing): void {
+    const { phase } = entry.circuit
+    if (standing.reports.length > 0 && !planned.isPrivate) shared.endCounting()
+    if (planned.fails && phase._tag === "Closed") shared.beginCounting(this.count(entry, phase), this.policy.flushEvery)
+  }
+
+  /** Does what plans that came through ask for. Answers the permit of the one that a call waits for. */
+  private finish(entry: CircuitEntry, done: ReadonlyArray<Done>, awaited: Plan | undefined): Permit | undefined {
+    let found: Permit | undefined
+    for (const { isTaken, plan } of done) {
+      if (!isTaken) continue
+      this.host.take(entry, plan.circuit, plan.changes)
+      if (plan.permit === undefined) continue
+      if (plan === awaited) found = plan.permit
+      // It came through after all, but whoever asked for it has gone on without it.
+      else this.host.release(entry, plan.permit)
+    }
+    return found
+  }
+
+  private read(key: string): Effect.Effect<Seen, CircuitStoreError> {
+    return this.timed(() => this.store.read(key), (seen) => seen)
+  }
+
+  private replace(key: string, { next, seen }: Write): Effect.Effect<Replaced, CircuitStoreError> {
+    return this.timed(
+      () => this.store.replace(key, seen, next),
+      (replaced) => replaced._tag === "Replaced" ? replaced : replaced.seen
+    )
+  }
+
+  /** Learns the store's time from its answer. Suspended, since a store may throw before there is an effect. */
+  private timed<A>(
+    ask: () => Effect.Effect<A, CircuitStoreError>,
+    time: (answer: A) => { readonly time: number; readonly precision: number }
+  ): Effect.Effect<A, CircuitStoreError> {
+    return Effect.suspend(() => {
+      const asked = this.host.at()
+      return Effect.map(ask(), (answer) => {
+        const told = time(answer)
+        this.clock.learn(told.time, told.precision, asked, this.host.at())
+        return answer
+      })
+    })
+  }
+
+  /** Notes that the store has just told of a circuit. */
+  knows(shared: SharedCircuit): void {
+    shared.heardAt = this.host.at()
+    shared.askedAt = shared.heardAt
+    shared.lag = this.lag
+  }
+
+  private heard(entry: CircuitEntry, shared: SharedCircuit): void {
+    this.knows(shared)
+    if (!shared.hasFailed) return
+    shared.hasFailed = false
+    this.host.publish({ _tag: "StoreRecovered", key: entry.key })
+  }
+
+  /** Tells of a failed exchange, once until the store answers again. Defects, too: they are no more a call's business. */
+  failed(entry: CircuitEntry, operation: "read" | "replace", cause: Cause.Cause<unknown>): void {
+    const shared = this.shared(entry)
+    shared.delays++
+    if (shared.hasFailed) return
+    shared.hasFailed = true
+    this.host.publish(storeFailed(entry.key, operation, cause))
+  }
+
+  private reportForeign({ key }: CircuitEntry, shared: SharedCircuit, record: CircuitRecord): void {
+    if (shared.foreign === record.policy) return
+    shared.foreign = record.policy
+    const cause = new CircuitStoreError({
+      key,
+      operation: "read",
+      reason: "ForeignPolicy",
+      message:
+        "the record was counted under another trip rule, so its counts are left alone and only its phase holds: " +
+        "give all processes that use the key one rule, or a store prefix each"
+    })
+    this.host.publish({ _tag: "StoreFailed", key, operation: "read", cause })
+  }
+
+  /** Waits no longer than this, also for a store that can't be interrupted. */
+  private bounded<A>(
+    operation: CircuitStoreError["operation"],
+    key: string,
+    millis: number,
+    asked: Effect.Effect<A, CircuitStoreError>
+  ): Effect.Effect<A, CircuitStoreError> {
+    return Effect.suspend(() => {
+      const fiber = this.fork(asked)
+      const answered = Effect.onExitPrimitive(Fiber.join(fiber), (exit) => {
+        if (exit._tag === "Failure") fiber.interruptUnsafe()
+        return undefined
+      })
+      const late = Effect.flatMap(Effect.sleep(millis), () =>
+        Effect.fail(
+          new CircuitStoreError({
+            key,
+            operation,
+            reason: "Timeout",
+            message: `no answer within ${millis} millis: look whether the store is up and near`
+          })
+        ))
+      return Effect.raceFirst(answered, late)
+    })
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * What a process knows of a circuit that it shares: the record it last saw, and what it has to tell.
+ *
+ * An answer of a store may be lost after the write was done, so a write is an attempt until the record itself shows it:
+ * every record names its latest writers. Nothing is counted twice, whatever gets lost.
+ */
+import type * as Fiber from "effect/Fiber"
+import * as Semaphore from "effect/Semaphore"
+import type { CircuitRecord } from "../CircuitRecord.ts"
+import type { Circuit, Phase } from "../machine/Circuit.ts"
+import type { Plan, Settlement, Standing, Steering } from "./Plan.ts"
+import { begin, type Count, join, type Report, report } from "./SharedEvidence.ts"
+
+/** How many writers a record remembers. */
+const remembered = 32
+
+interface Attempt {
+  readonly write: number
+  /** The version that it replaces; it can come through only as long as the record has it. */
+  readonly replaces: number
+  readonly plan: Plan
+  readonly standing: ReturnType<SharedCircuit["standing"]>
+  readonly count: Count | undefined
+  /** How often the phase had changed here when it was made. */
+  readonly changes: number
+}
+
+export class SharedCircuit {
+  /** The record as it was last seen; undefined before it was. */
+  seen: { readonly record: CircuitRecord | undefined } | undefined = undefined
+  /** When the store was last heard, by the process's clock. */
+  heardAt = Number.NEGATIVE_INFINITY
+  /** By how much the wall clock was ahead of the process's clock then. */
+  lag = Number.NaN
+  /** When it was last told something. */
+  toldAt = Number.NEGATIVE_INFINITY
+  /** When it was last asked for, with an answer or not. */
+  askedAt = Number.NEGATIVE_INFINITY
+  isPrivate = false
+  /** One exchange at a time. */
+  readonly turn = Semaphore.makeUnsafe(1)
+  /** When the next exchange is due, by the process's clock. */
+  due = Number.POSITIVE_INFINITY
+  sleeper: Fiber.Fiber<void> | undefined = undefined
+  /** How many exchanges wait for their turn, or are under way. */
+  running = 0
+  /** Whether the record may have changed since it was seen. */
+  isStale = false
+  /** The latest version that was heard of. */
+  latest = 0
+  /** Whether the last exchange failed. */
+  hasFailed = false
+  /** How many calls there were when it was last looked, and when there were more than before. */
+  calls = 0
+  usedAt = Number.NEGATIVE_INFINITY
+  /** How many calls wait for the store to let them probe. */
+  leasing = 0
+  /** How many exchanges in a row have failed or made room for others. */
+  delays = 0
+  /** The trip rule of others, where it has been reported. */
+  foreign: string | undefined = undefined
+  private readonly process: string
+  /** The generation of the record on which the circuit rests. */
+  private base = 0
+  private isUnpublished = false
+  private failed = false
+  private settlements: ReadonlyArray<Settlement> = []
+  private steering: ReadonlyArray<Steering> = []
+  private reports: ReadonlyArray<Report> = []
+  /** What the store knows of what is counted. */
+  private counted: Count | undefined = undefined
+  private counts = false
+  private attempts: ReadonlyArray<Attempt> = []
+  private writes = 0
+  /** How often the phase has changed here. */
+  private changes = 0
+  private overrules = false
+
+  constructor(process: string) {
+    this.process = process
+  }
+
+  // --- what there is to tell ----------------------------------------------------------------------------------------
+
+  /** Whether something waits to be told at once. */
+  get isUrgent(): boolean {
+    return (this.isUnpublished && !this.isPrivate) || this.settlements.length > 0 || this.steering.length > 0
+  }
+
+  /** Whether there is a later version than the one that was seen. */
+  get isBehind(): boolean {
+    return this.latest > (this.seen?.record?.version ?? 0)
+  }
+
+  /** Whether counts wait to be told. */
+  get isCounting(): boolean {
+    return this.counts || this.reports.length > 0 || this.failed
+  }
+
+  /** Takes note that the circuit changed its phase here. */
+  changedPhase(before: Phase, count: Count | undefined, isFailure: boolean): void {
+    if (before._tag === "Closed" && count !== undefined) this.setAside(count)
+    this.counted = undefined
+    this.counts = false
+    this.isUnpublished = true
+    this.settlements = []
+    this.changes++
+    if (isFailure) this.failed = true
+  }
+
+  /** For the circuit that an operator puts in the place of this one, whatever the record says. */
+  successor(): SharedCircuit {
+    const next = new SharedCircuit(this.process)
+    next.seen = this.seen
+    next.base = this.base
+    next.writes = this.writes
+    next.overrules = true
+    next.isUnpublished = true
+    return next
+  }
+
+  settled(probe: number, outcome: Settlement["outcome"], duration: number): void {
+    this.settlements = [...this.settlements, { generation: this.base, probe, outcome, duration }]
+  }
+
+  steered(act: Steering): void {
+    // A reset is the end of whatever was asked for before, and an override of the one before.
+    this.steering = [...this.steering.filter(({ _tag }) => act._tag === "Override" && _tag === "Reset"), act]
+    if (act._tag === "Reset") {
+      this.isUnpublished = true
+      this.changes++
+    }
+  }
+
+  /** Begins to count, from here on: before a failure is counted, or after somebody else's was heard of. */
+  beginCounting(now: Count, recent: number): void {
+    if (this.counts) return
+    this.counted = begin(this.counted, now, recent)
+    this.counts = true
+  }
+
+  /** Goes on counting from `after`, where `before` came to the same by other numbers. */
+  recount(before: Count, after: Count): void {
+    this.setAside(before)
+    if (this.counted !== undefined) this.counted = after
+  }
+
+  private setAside(count: Count): void {
+    // What is being told is as good as told: if it is not, too little is counted rather than twice.
+    const told = this.attempts.findLast(({ plan }) => plan.tells)?.count ?? this.counted
+    if (this.counts && told !== undefined) this.reports = join(this.reports, report(told, count))
+  }
+
+  /** Stops to count: nothing of it needs to be told. */
+  endCounting(): void {
+    this.counts = false
+    this.reports = []
+    this.failed = false
+  }
+
+  // --- what becomes of it -------------------------------------------------------------------------------------------
+
+  /** Whether a record is of the generation on which the circuit rests. */
+  restsOn(record: CircuitRecord | undefined): boolean {
+    return (record?.generation ?? 0) === this.base
+  }
+
+  /** Where this process stands; `count` is what the circuit has counted, if it counts. */
+  standing(circuit: Circuit, count: Count | undefined): Standing & { readonly aside: ReadonlyArray<Report> } {
+    const { failed, isUnpublished, process, settlements, steering } = this
+    const base = this.overrules ? Math.max(this.base, this.seen?.record?.generation ?? 0) : this.base
+    const counted = this.counts && this.counted !== undefined && count !== undefined ? report(this.counted, count) : []
+    const { isPrivate, reports: aside } = this
+    const reports = join(aside, counted)
+    return { process, circuit, base, isUnpublished, isPrivate, settlements, steering, reports, aside, failed }
+  }
+
+  /** The record for a plan, as an attempt to write it. */
+  attempt(
+    plan: Plan,
+    next: NonNullable<Plan["next"]>,
+    standing: Attempt["standing"],
+    count: Count | undefined
+  ): CircuitRecord {
+    const record = this.seen?.record
+    const write = ++this.writes
+    const { changes } = this
+    const attempt = { write, replaces: record?.version ?? 0, plan, standing, count, changes }
+    // All of them want to replace the same version. The oldest may still do it; what it tells is as good as told.
+    const [oldest, ...newer] = this.attempts
+    if (oldest !== undefined && newer.length >= remembered) this.told(oldest)
+    this.attempts = [...(newer.length >= remembered ? newer : this.attempts), attempt]
+    const writers = [...(record?.writers ?? []).slice(1 - remembered), [this.process, write] as const]
+    // Begun at the store's time, so that no version ever comes again for a key whose record was dropped.
+    return { ...next, version: record === undefined ? Math.max(1, Math.floor(next.time)) : record.version + 1, writers }
+  }
+
+  /** Sees the record as the store has it. Answers the plans that came through by that. */
+  see(record: CircuitRecord | undefined, local: Circuit): ReadonlyArray<Done> {
+    this.seen = { record }
+    const version = record?.version ?? 0
+    const attempts = this.attempts
+    this.attempts = attempts.filter((attempt) => attempt.replaces === version)
+    return attempts.flatMap((attempt) => {
+      if (record?.writers.some(([process, write]) => process === this.process && write === attempt.write) === true) {
+        return [this.done(attempt, local)]
+      }
+      // Whether it came through can't be told any more. Rather too little is counted than twice.
+      if (version < attempt.replaces || version > attempt.replaces + remembered) this.told(attempt)
+      return []
+    })
+  }
+
+  /** Rests on a plan that has nothing to write. */
+  rest(plan: Plan, standing: Attempt["standing"], count: Count | undefined): Done {
+    return this.done({ write: 0, replaces: 0, plan, standing, count, changes: this.changes }, standing.circuit)
+  }
+
+  private done(attempt: Attempt, local: Circuit): Done {
+    const { changes, plan, standing } = attempt
+    // What was decided here since then is news that no record has yet, unless it has come to the same.
+    const isCurrent = changes === this.changes
+    const isReset = this.steering.some((act) => act._tag === "Reset" && !standing.steering.includes(act))
+    if (isCurrent || (isSame(plan.circuit.phase, local.phase) && !isReset)) this.isUnpublished = plan.isPrivate
+    if (plan.base === this.base) this.told(attempt)
+    else {
+      this.endCounting()
+      this.counted = undefined
+    }
+    this.base = plan.base
+    this.overrules = false
+    this.isPrivate = plan.isPrivate
+    this.settlements = this.settlements.filter((settlement) =>
+      settlement.generation === plan.base && !standing.settlements.includes(settlement)
+    )
+    this.steering = this.steering.filter((act) => !standing.steering.includes(act))
+    return { plan, isTaken: isCurrent && plan.isTaken }
+  }
+
+  private told({ count, plan, standing }: Attempt): void {
+    if (!plan.tells) return
+    if (standing.failed) this.failed = false
+    if (this.reports === standing.aside) this.reports = []
+    if (this.counted !== undefined && count !== undefined) this.counted = count
+  }
+}
+
+/** A plan that came through, and whether the process has to take its circuit over. */
+export interface Done {
+  readonly plan: Plan
+  readonly isTaken: boolean
+}
+
+const isSame = (one: Phase, other: Phase): boolean =>
+  one._tag === other._tag && (one._tag === "Closed" || other._tag === "Closed" || one.openings === other.openings)

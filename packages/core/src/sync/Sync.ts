@@ -1,0 +1,351 @@
+/**
+ * Shares the circuits of a breaker through a store: beside the calls, but for the first use of a key and for probes.
+ *
+ * There is one exchange at a time for each circuit, and when the next one is due is kept with the circuit. Where there is
+ * background work, a fiber sleeps until then; where there is none, the calls look.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import type { CircuitRecord } from "../CircuitRecord.ts"
+import type { Change, CircuitStore, Seen } from "../CircuitStore.ts"
+import type { CircuitEntry } from "../internal/CircuitEntry.ts"
+import type { SyncPolicy } from "../internal/PolicyReader.ts"
+import type { Circuit } from "../machine/Circuit.ts"
+import type { Permit, PhaseChange } from "../machine/Step.ts"
+import { Exchange, type Host, storeFailed } from "./Exchange.ts"
+import type { Settlement, Steering } from "./Plan.ts"
+import type { SharedCircuit } from "./SharedCircuit.ts"
+
+/** How many circuits are exchanged at once. */
+const concurrency = 256
+/** For how many refreshes after its last call a circuit counts as one in use: five minutes by default. */
+const remembered = 150
+/** After how many refreshes that did not happen a circuit is as unknown as on its first use: twenty seconds by default. */
+const forgotten = 10
+
+/** The right to probe; or that there is none to be had; or that the process has to judge by itself. */
+export type Lease = Permit | "Refused" | "Alone"
+
+export class Sync {
+  private readonly exchange: Exchange
+  private readonly changes: CircuitStore["Service"]["changes"]
+  private readonly host: Host
+  private readonly context: Context.Context<never>
+  private readonly random: Random.Random
+  private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** The circuits that have something to tell or to learn. */
+  private readonly pending = new Set<CircuitEntry>()
+  private hasEnded = false
+  private lookFailed = false
+
+  constructor(options: {
+    readonly store: CircuitStore["Service"]
+    readonly host: Host
+    readonly policy: SyncPolicy
+    readonly context: Context.Context<never>
+    readonly random: Random.Random
+  }) {
+    const process = Math.floor(options.random.nextDoubleUnsafe() * 36 ** 8).toString(36)
+    this.exchange = new Exchange(process, options.store, options.host, options.policy, (effect) => this.fork(effect))
+    this.changes = options.store.changes
+    this.host = options.host
+    this.context = options.context
+    this.random = options.random
+  }
+
+  get policy(): SyncPolicy {
+    return this.exchange.policy
+  }
+
+  set policy(policy: SyncPolicy) {
+    this.exchange.policy = policy
+  }
+
+  // --- what calls ask for -------------------------------------------------------------------------------------------
+
+  /** What the store holds of a key that is used for the first time. Undefined if it doesn't say so in time. */
+  hydrate(key: string): Effect.Effect<Seen | undefined> {
+    return Effect.catchCause(this.exchange.hydrate(key), (cause) =>
+      Effect.sync(() => {
+        this.host.publish(storeFailed(key, "read", cause))
+        return undefined
+      }))
+  }
+
+  /** What the store holds of a key that only somebody looks at. That it doesn't say is told once. */
+  look(key: string): Effect.Effect<Seen | undefined> {
+    return Effect.matchCause(this.exchange.hydrate(key), {
+      onSuccess: (seen) => {
+        this.lookFailed = false
+        return seen
+      },
+      onFailure: (cause) => {
+        if (!this.lookFailed) this.host.publish(storeFailed(key, "read", cause))
+        this.lookFailed = true
+        return undefined
+      }
+    })
+  }
+
+  /** Begins to share a circuit as the store knows it. */
+  begin(entry: CircuitEntry, seen: Seen | undefined): void {
+    if (seen?.record !== undefined) this.exchange.learn(entry, seen.record)
+    if (seen !== undefined) {
+      if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry))
+      return
+    }
+    this.exchange.shared(entry).hasFailed = true
+    this.askAnew(entry, this.host.at() + this.policy.flushEvery)
+  }
+
+  /** Rests a circuit on a record that was just read. */
+  learn(entry: CircuitEntry, record: CircuitRecord): void {
+    this.exchange.learn(entry, record)
+  }
+
+  /** Asks the store for the right to probe. Undefined if as many calls ask already as may probe. */
+  lease(entry: CircuitEntry): Fiber.Fiber<Lease> | undefined {
+    const shared = this.exchange.shared(entry)
+    const { circuit: { phase }, policy: { halfOpen } } = entry
+    const out = phase._tag === "HalfOpen" && this.host.at() < phase.deadline ? phase.probes.length : 0
+    if (out + shared.leasing >= halfOpen.permits) return undefined
+    shared.leasing++
+    const asked = this.hasEnded ? Effect.succeed<Lease>("Alone") : Effect.map(
+      this.exchange.run(entry, { probe: true, fresh: true }),
+      (permit): Lease => permit ?? (shared.isPrivate ? "Alone" : "Refused")
+    )
+    const fiber = this.fork(Effect.catchCause(asked, (cause) =>
+      Effect.sync((): Lease => {
+        this.exchange.failed(entry, "replace", cause)
+        return "Alone"
+      })))
+    fiber.addObserver(() => shared.leasing--)
+    return fiber
+  }
+
+  /** Notes that a circuit changed its phase. */
+  changed(entry: CircuitEntry, before: Circuit, changes: ReadonlyArray<PhaseChange>): void {
+    const count = before.phase._tag === "Closed" ? this.exchange.count(entry, before.phase) : undefined
+    const isFailure = changes.some(({ reason }) => reason._tag === "Tripped" || reason._tag === "ProbeFailed")
+    this.exchange.shared(entry).changedPhase(before.phase, count, isFailure && entry.policy.quorum > 1)
+    this.schedule(entry, this.host.at())
+  }
+
+  /** Notes how a probe ended that left the circuit on trial. */
+  settled(entry: CircuitEntry, probe: number, outcome: Settlement["outcome"], duration: number): void {
+    this.exchange.shared(entry).settled(probe, outcome, duration)
+    this.schedule(entry, this.host.at())
+  }
+
+  /** Notes an operator's act. */
+  steered(entry: CircuitEntry, act: Steering): void {
+    this.exchange.shared(entry).steered(act)
+    this.schedule(entry, this.host.at())
+  }
+
+  /** Notes that an operator put another circuit in the place of one, which it takes over from. */
+  overruled(entry: CircuitEntry, before: CircuitEntry | undefined): void {
+    entry.shared = this.exchange.shared(before ?? entry).successor()
+    this.schedule(entry, this.host.at())
+  }
+
+  /** Notes that a failure is about to be counted, the first since the last exchange. */
+  failing(entry: CircuitEntry): void {
+    entry.isFailing = true
+    const { phase } = entry.circuit
+    if (phase._tag !== "Closed") return
+    const shared = this.exchange.shared(entry)
+    shared.beginCounting(this.exchange.count(entry, phase), this.policy.flushEvery)
+    this.schedule(entry, Math.max(this.host.at(), shared.toldAt + this.policy.flushEvery))
+  }
+
+  /** Looks whether something is due, for processes without background work. */
+  touched(entry: CircuitEntry): void {
+    const shared = this.exchange.shared(entry)
+    const now = this.host.at()
+    if (shared.running > 0) return
+    if (now >= shared.due) {
+      shared.due = Number.POSITIVE_INFINITY
+      this.schedule(entry, now)
+    } else if (shared.delays === 0 && now >= shared.askedAt + this.policy.refreshEvery) this.askAnew(entry, now)
+  }
+
+  /** For a circuit of which a frozen process has not heard for long, what its next call has to wait for. */
+  relearn(entry: CircuitEntry): Effect.Effect<unknown> | undefined {
+    const shared = this.exchange.shared(entry)
+    const now = this.host.at()
+    const isKnown = this.exchange.isAwake(shared) && now < shared.heardAt + forgotten * this.policy.refreshEvery
+    if (isKnown || shared.running > 0 || now < shared.askedAt + this.policy.refreshEvery) return undefined
+    return Effect.raceFirst(Fiber.await(this.fork(this.run(entry, "Ask"))), Effect.sleep(this.policy.hydrateTimeout))
+  }
+
+  /** Notes that a circuit counts in another way from here on, though nothing has happened to it. */
+  recounted(entry: CircuitEntry, before: Circuit): void {
+    const { phase } = entry.circuit
+    if (entry.shared === undefined || phase._tag !== "Closed" || before.phase._tag !== "Closed") return
+    entry.shared.recount(this.exchange.count(entry, before.phase), this.exchange.count(entry, phase))
+  }
+
+  /** Tells the store whatever waits to be told. */
+  readonly flush: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.raceFirst(
+      Effect.forEach(
+        [...this.pending].filter(({ shared }) => shared?.isUrgent === true || shared?.isCounting === true),
+        (entry) => this.run(entry, "Tell"),
+        { concurrency, discard: true }
+      ),
+      Effect.sleep(this.policy.storeTimeout)
+    )
+  )
+
+  // --- background ---------------------------------------------------------------------------------------------------
+
+  /** Learns of changes for as long as it runs. */
+  readonly listen: Effect.Effect<never> = Effect.suspend(() => {
+    const { changes } = this
+    const refreshed = Effect.andThen(
+      Effect.suspend(() => Effect.sleep(this.policy.refreshEvery)),
+      Effect.suspend(() => this.refresh)
+    )
+    const listening = changes === undefined ? Effect.void : Effect.catchCause(
+      Stream.runForEach(changes, (change) => this.heard(change)),
+      (cause) => Effect.sync(() => this.host.publish(storeFailed("", "changes", cause)))
+    )
+    return Effect.forever(Effect.andThen(listening, refreshed))
+  })
+
+  /** Ends all background work. */
+  readonly end: Effect.Effect<void> = Effect.sync(() => {
+    this.hasEnded = true
+    // Not awaited, since a store may not let go.
+    for (const fiber of this.fibers) fiber.interruptUnsafe()
+  })
+
+  private heard(change: Change): Effect.Effect<void> {
+    if (change._tag === "Missed") return this.refresh
+    return Effect.sync(() => {
+      const entry = this.host.get(change.key)
+      const known = entry?.shared?.seen?.record
+      if (entry === undefined || change.version <= (known?.version ?? 0)) return
+      const shared = this.exchange.shared(entry)
+      shared.latest = change.version
+      // Most likely what is being written; if it is not, the exchange under way is followed by another one.
+      if (shared.running > 0) return
+      const now = this.host.at()
+      if (change.generation !== (known?.generation ?? 0)) return this.askAnew(entry, now)
+      // Counts, or an override. Where nothing is called, neither is in a hurry.
+      const { flushEvery, refreshEvery } = this.policy
+      this.askAnew(entry, this.isInUse(entry) ? Math.max(now, shared.heardAt + flushEvery) : now + refreshEvery)
+    })
+  }
+
+  /** Asks for all circuits that were used since it last did. */
+  private get refresh(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const used = [...this.host.entries()].filter((entry) => this.isInUse(entry))
+      return Effect.forEach(used, (entry) => this.run(entry, "Ask"), { concurrency, discard: true })
+    })
+  }
+
+  /** Whether a circuit was used lately, or has something to come to. */
+  private isInUse(entry: CircuitEntry): boolean {
+    const calls = callsOf(entry)
+    if (calls === 0 && entry.shared === undefined) return false
+    const shared = this.exchange.shared(entry)
+    const now = this.host.at()
+    if (calls !== shared.calls) {
+      shared.calls = calls
+      shared.usedAt = now
+    }
+    return entry.circuit.phase._tag !== "Closed" || now < shared.usedAt + remembered * this.policy.refreshEvery
+  }
+
+  private askAnew(entry: CircuitEntry, due: number): void {
+    this.exchange.shared(entry).isStale = true
+    this.schedule(entry, due)
+  }
+
+  private schedule(entry: CircuitEntry, due: number): void {
+    // A circuit that was forgotten or replaced is nobody's to share.
+    if (this.hasEnded || this.host.get(entry.key) !== entry) return
+    const shared = this.exchange.shared(entry)
+    this.pending.add(entry)
+    if (due >= shared.due) return
+    shared.due = due
+    if (shared.running > 0) return
+    const wait = due - this.host.at()
+    if (wait > 0 && !this.policy.background) return
+    shared.sleeper?.interruptUnsafe()
+    // Never within the call that brings it about, which has its own work to finish first.
+    const waited = wait > 0 ? Effect.sleep(wait) : Effect.yieldNow
+    shared.sleeper = this.fork(Effect.andThen(
+      waited,
+      Effect.suspend(() => {
+        shared.sleeper = undefined
+        return this.run(entry, shared.isStale ? "Ask" : "Tell")
+      })
+    ))
+  }
+
+  private run(entry: CircuitEntry, purpose: "Tell" | "Ask"): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.host.get(entry.key) !== entry) {
+        this.pending.delete(entry)
+        return Effect.void
+      }
+      const shared = this.exchange.shared(entry)
+      const asks = purpose === "Ask"
+      shared.due = Number.POSITIVE_INFINITY
+      shared.running++
+      if (asks) {
+        shared.isStale = false
+        shared.latest = 0
+      }
+      return Effect.onExitPrimitive(
+        Effect.asVoid(this.exchange.run(entry, { probe: false, fresh: asks })),
+        (exit) => {
+          shared.running--
+          if (exit._tag === "Failure") {
+            shared.isStale ||= asks
+            // Interrupted where the breaker ends.
+            if (Cause.hasInterruptsOnly(exit.cause)) return undefined
+            this.exchange.failed(entry, asks ? "read" : "replace", exit.cause)
+          }
+          this.again(entry, shared)
+          return undefined
+        }
+      )
+    }).pipe(Effect.exit, Effect.asVoid)
+  }
+
+  /** When the next exchange is due, if one is. */
+  private again(entry: CircuitEntry, shared: SharedCircuit): void {
+    if (shared.running > 0) return
+    this.pending.delete(entry)
+    const now = this.host.at()
+    const asked = shared.due
+    shared.due = Number.POSITIVE_INFINITY
+    if (shared.isBehind && !shared.hasFailed) return this.askAnew(entry, now)
+    if (shared.delays > 0) {
+      const delay = this.policy.flushEvery * Math.min(2 ** (shared.delays - 1), 16)
+      return this.schedule(entry, now + delay * (0.5 + this.random.nextDoubleUnsafe()))
+    }
+    if (shared.isUrgent) return this.schedule(entry, now)
+    if (entry.isFailing || shared.isCounting) return this.schedule(entry, Math.min(asked, now + this.policy.flushEvery))
+    if (asked < Number.POSITIVE_INFINITY) this.schedule(entry, asked)
+  }
+
+  private fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    const fiber = Effect.runForkWith(this.context)(effect)
+    this.fibers.add(fiber)
+    fiber.addObserver(() => this.fibers.delete(fiber))
+    return fiber
+  }
+}
+
+const callsOf = ({ failed, ignored, rejected, succeeded }: CircuitEntry): number =>
+  succeeded + failed + ignored + rejected

@@ -1,0 +1,91 @@
+/** How often a call reads the clock: no more often than what guards it needs to know. */
+import { assert, describe, it } from "@effect/vitest"
+import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
+import { Effect } from "effect"
+import { failing, key, rejection, SteppedClock, succeeding, underStepped } from "../support.ts"
+
+class CountingClock extends SteppedClock {
+  reads = 0
+
+  override monotonicTimeNanosUnsafe() {
+    this.reads++
+    return super.monotonicTimeNanosUnsafe()
+  }
+
+  /** How often the clock is read while an effect runs. */
+  readonly during = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.suspend(() => {
+      const before = this.reads
+      return Effect.map(effect, () => this.reads - before)
+    })
+}
+
+/** Runs a test with a breaker over a clock that counts how often it is read. */
+const counting = (
+  policy: Policy.Policy,
+  test: (clock: CountingClock) => Effect.Effect<void, unknown, CircuitBreaker>
+) => {
+  const clock = new CountingClock()
+  return test(clock).pipe(underStepped(clock, policy))
+}
+
+const consecutive: Policy.Policy = { tripRule: TripRule.consecutive(1) }
+const classified = withBreaker(Effect.succeed("42"), { key, classify: Outcome.fromExit })
+
+describe("a healthy call", () => {
+  it.effect.each<[string, TripRule.TripRule, number]>([
+    ["never, under a rule of failures in a row", TripRule.consecutive(5), 0],
+    ["never, under a rate over calls", TripRule.failureRate({ window: 10 }), 0],
+    ["at its end, under a rate over time", TripRule.failureRate({ window: "1 minute" }), 1],
+    ["at both ends, under a rule of slow calls", TripRule.slowCallRate({ slowerThan: "1 second", window: 10 }), 2]
+  ])("reads the clock %s", ([, tripRule, reads]) =>
+    counting({ tripRule }, (clock) =>
+      Effect.gen(function*() {
+        yield* succeeding
+        assert.strictEqual(yield* clock.during(succeeding), reads)
+      })))
+
+  it.effect("reads it no more once the circuit is known to be warm", () =>
+    counting({ ...consecutive, warmUp: "1 minute" }, (clock) =>
+      Effect.gen(function*() {
+        yield* succeeding
+        yield* clock.step("1 minute")
+        assert.strictEqual(yield* clock.during(succeeding), 1, "to find it warm")
+        assert.strictEqual(yield* clock.during(succeeding), 0)
+      })))
+
+  it.effect("is timed as ever once its circuit is known to be warm", () => {
+    const tripRule = TripRule.slowCallRate({ slowerThan: "1 second", window: 10 })
+    return counting({ tripRule, warmUp: "1 minute" }, (clock) =>
+      Effect.gen(function*() {
+        yield* succeeding
+        yield* clock.step("1 minute")
+        assert.strictEqual(yield* clock.during(succeeding), 3, "once to find it warm")
+        assert.strictEqual(yield* clock.during(succeeding), 2)
+      }))
+  })
+
+  it.effect.each<[string, Effect.Effect<string, unknown, CircuitBreaker>, TripRule.TripRule]>([
+    ["classified", classified, TripRule.consecutive(5)],
+    ["noted in flight", succeeding, TripRule.inFlightAge({ olderThan: "1 second", calls: 5 })]
+  ])(
+    "that is %s reads it to be admitted, to know how long it took, and to be settled",
+    ([, call, tripRule]) =>
+      counting({ tripRule }, (clock) =>
+        Effect.gen(function*() {
+          yield* succeeding
+          assert.strictEqual(yield* clock.during(call), 3)
+        }))
+  )
+})
+
+describe("a rejected call", () => {
+  it.effect("reads the clock once", () =>
+    counting(consecutive, (clock) =>
+      Effect.gen(function*() {
+        yield* failing
+        assert.strictEqual(yield* clock.during(rejection), 1)
+        yield* CircuitBreaker.use((breaker) => breaker.forceOpen("other"))
+        assert.strictEqual(yield* clock.during(Effect.flip(withBreaker(Effect.void, "other"))), 1)
+      })))
+})

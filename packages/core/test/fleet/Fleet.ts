@@ -1,0 +1,183 @@
+/** A fleet of processes that share one circuit, all on one clock that a seed drives. */
+import { type Breaker, CircuitBreaker, type CircuitState, CircuitStore, type Policy } from "@reclose/core"
+import { Clock, Effect, Exit, Random as EffectRandom, Scope } from "effect"
+import { Random } from "../machine/model/random.ts"
+import { type Faults, FleetStore, type Link } from "./FleetStore.ts"
+import { World } from "./World.ts"
+
+const key = "quotes"
+
+/** The clock of one process: of an origin of its own, standing still while the process sleeps, its wall clock off. */
+export class ProcessClock implements Clock.Clock {
+  private readonly base: Clock.Clock
+  private readonly origin: number
+  private behind = 0
+  private skew: number
+
+  constructor(base: Clock.Clock, random: Random) {
+    this.base = base
+    this.origin = random.between(0, 1_000_000)
+    this.skew = random.between(-100_000, 100_000)
+  }
+
+  /** The clock falls behind by so much: it stood still while the machine was asleep, or was set back. */
+  fallBehind(millis: number): void {
+    this.behind += millis
+  }
+
+  /** Somebody sets the wall clock. */
+  set(by: number): void {
+    this.skew += by
+  }
+
+  currentTimeMillisUnsafe() {
+    return Math.max(0, this.base.currentTimeMillisUnsafe() + this.skew + 1_000_000)
+  }
+
+  currentTimeNanosUnsafe() {
+    return BigInt(this.currentTimeMillisUnsafe()) * 1_000_000n
+  }
+
+  monotonicTimeNanosUnsafe() {
+    return BigInt(this.base.currentTimeMillisUnsafe() + this.origin - this.behind) * 1_000_000n
+  }
+
+  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
+  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
+  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
+
+  sleep(duration: Parameters<Clock.Clock["sleep"]>[0]) {
+    return this.base.sleep(duration)
+  }
+}
+
+/** A call that is under way, or was. */
+export interface Call {
+  readonly process: Process
+  readonly at: number
+  readonly isProbe: boolean
+  isOver: boolean
+  /** When it failed, if it did. */
+  failedAt: number | undefined
+}
+
+export interface Process {
+  readonly id: number
+  readonly breaker: Breaker
+  readonly scope: Scope.Closeable
+  readonly clock: ProcessClock
+  readonly link: Link
+  readonly startedAt: number
+  /** Whether its calls fail whatever the dependency does. */
+  readonly isBad: boolean
+}
+
+export interface FleetOptions {
+  readonly seed: number
+  readonly policy: Policy.Policy
+  readonly faults: Faults
+  readonly pushes: boolean
+}
+
+export class Fleet {
+  readonly random: Random
+  readonly world: World
+  readonly store: FleetStore
+  readonly calls: Array<Call> = []
+  processes: ReadonlyArray<Process> = []
+  /** Whether the dependency answers. */
+  isUp = true
+  /** Which share of the calls of a load fails though the dependency is up. */
+  failing = 0
+  /** The calls of a load that ran, and those of them that failed. */
+  made = 0
+  wasted = 0
+  private started = 0
+  private readonly options: FleetOptions
+
+  constructor(options: FleetOptions) {
+    this.options = options
+    this.random = new Random(options.seed)
+    this.world = new World(this.random)
+    this.store = new FleetStore(this.world, this.random)
+  }
+
+  /** Starts a process that knows nothing. */
+  start(isBad = false): Process {
+    const id = this.started++
+    const clock = new ProcessClock(this.world.clock, this.random)
+    const link = this.store.link(id, this.options.faults, this.options.pushes)
+    const scope = Scope.makeUnsafe()
+    const breaker = this.world.run(
+      Effect.orDie(CircuitBreaker.make(this.options.policy)).pipe(
+        Scope.provide(scope),
+        Effect.provideService(CircuitStore, link.service),
+        Effect.provideService(Clock.Clock, clock),
+        EffectRandom.withSeed(`${this.options.seed}/${id}`)
+      )
+    )
+    const process = { id, breaker, scope, clock, link, isBad, startedAt: this.world.now() }
+    this.processes = [...this.processes, process]
+    return process
+  }
+
+  /** Ends a process without notice: what it had to tell is lost. */
+  crash(process: Process): void {
+    process.link.cut(true)
+    this.processes = this.processes.filter((other) => other !== process)
+    for (const call of this.calls) if (call.process === process) call.isOver = true
+    this.world.fork(Scope.close(process.scope, Exit.void))
+  }
+
+  /** Makes a call that takes so long, beside everything else. */
+  call(process: Process, takes: number): void {
+    const guarded = Effect.suspend(() => {
+      const fails = process.isBad || !this.isUp
+      return Effect.gen({ self: this }, function*() {
+        const { phase } = yield* Effect.orDie(process.breaker.state(key))
+        const at = this.world.now()
+        const call: Call = { process, at, isProbe: phase === "HalfOpen", isOver: false, failedAt: undefined }
+        this.calls.push(call)
+        yield* Effect.ensuring(
+          Effect.sleep(takes),
+          Effect.sync(() => {
+            call.isOver = true
+          })
+        )
+        if (!fails) return
+        call.failedAt = this.world.now()
+        return yield* Effect.fail("down")
+      })
+    })
+    this.world.fork(guarded.pipe(process.breaker.withBreaker(key), Effect.exit))
+  }
+
+  /** The phase of a breaker that has used the key. */
+  phaseOf(breaker: Breaker): CircuitState["phase"] {
+    return this.world.run(Effect.orDie(breaker.state(key))).phase
+  }
+
+  /**
+   * Has a process make calls of 20 milliseconds, one each `every` milliseconds on average, until the fleet ends. One that
+   * is frozen in between tells after each call what there is to tell.
+   */
+  load(process: Process, every: number, isFrozen: boolean): void {
+    const guarded = Effect.suspend(() => {
+      this.made++
+      const fails = process.isBad || !this.isUp || this.random.chance(this.failing)
+      if (fails) this.wasted++
+      return fails ? Effect.delay(Effect.fail("down"), 20) : Effect.sleep(20)
+    }).pipe(process.breaker.withBreaker(key), Effect.exit)
+    const call = isFrozen ? Effect.andThen(guarded, process.breaker.flush) : guarded
+    const some = Effect.suspend(() => Effect.sleep(2 * every * this.random.next()))
+    // A call doesn't wait for the one before it.
+    const loop = Effect.forever(Effect.andThen(some, Effect.sync(() => this.world.fork<unknown, never>(call))))
+    this.world.fork(Effect.forkIn(loop, process.scope))
+  }
+
+  /** Ends all of it. */
+  end(): void {
+    for (const { scope } of this.processes) this.world.fork(Scope.close(scope, Exit.void))
+    this.world.pass(2000)
+  }
+}

@@ -1,0 +1,33 @@
+/** What a process comes to whose store holds, or says, what it can make nothing of. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { succeed, trip } from "./Place.ts"
+import type { Process } from "./Process.ts"
+
+export interface Complaint {
+  readonly reason: string
+  readonly message: RegExp
+}
+
+/** Calls of this key go on by local judgement, and an event says why nothing is shared. */
+export const goesOnAlone = (process: Process, key: string, { message, reason }: Complaint) =>
+  Effect.gen(function*() {
+    assert.strictEqual((yield* succeed(process, key)).end, "Success", key)
+    const { cause, operation } = yield* process.waitFor(
+      `a failure of ${key}`,
+      (told) => told.event === "StoreFailed" && told.key === key
+    )
+    assert.deepStrictEqual({ ...cause, message: undefined }, {
+      tag: "CircuitStoreError",
+      key,
+      operation: "read",
+      reason,
+      message: undefined
+    })
+    assert.strictEqual(operation, "read")
+    assert.match(cause?.message ?? "", message)
+    assert.strictEqual((yield* trip(process, key)).end, "Failure")
+    const rejected = yield* succeed(process, key)
+    assert.deepStrictEqual([rejected.began, rejected.why], [false, "Tripped"])
+    yield* process.ask("flush", null)
+  })

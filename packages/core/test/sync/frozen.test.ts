@@ -1,0 +1,197 @@
+/** Processes that are frozen between calls: nothing is done but beside calls, and when `flush` asks for it. */
+import { assert, describe, it } from "@effect/vitest"
+import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
+import { Clock, Effect, Fiber } from "effect"
+import { key } from "../support.ts"
+import { asked, heard, pass, record, start } from "./processes.ts"
+
+const kept = Effect.provide(CircuitStore.layerMemory)
+
+const awake: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
+const frozen: Policy.Policy = { ...awake, background: false }
+
+/** Counts the timers that are set from here on. */
+const withTimers = <A, E, R>(test: (timers: () => number) => Effect.Effect<A, E, R>) =>
+  Effect.flatMap(Clock.Clock, (clock) => {
+    let timers = 0
+    const counting: Clock.Clock = {
+      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+      currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+      currentTimeMillis: clock.currentTimeMillis,
+      currentTimeNanos: clock.currentTimeNanos,
+      monotonicTimeNanos: clock.monotonicTimeNanos,
+      sleep: (duration) =>
+        Effect.suspend(() => {
+          timers++
+          return Effect.ensuring(clock.sleep(duration), Effect.sync(() => timers--))
+        })
+    }
+    return Effect.provideService(test(() => timers), Clock.Clock, counting)
+  })
+
+describe("a process without background work", () => {
+  it.effect("sets no timer that outlives an exchange", () =>
+    withTimers((timers) =>
+      Effect.gen(function*() {
+        const here = yield* start({ ...frozen, tripRule: TripRule.consecutive(5) })
+        yield* here.succeed
+        yield* here.fail
+        yield* heard
+        assert.strictEqual(timers(), 0)
+        yield* here.way.decide(() => ({ _tag: "Fail" }))
+        yield* here.fail
+        yield* here.breaker.flush
+        yield* heard
+        assert.strictEqual(timers(), 0)
+      })
+    ).pipe(kept))
+
+  it.effect("reads a key on its first use, once", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* heard
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual(yield* asked(here), 1)
+    }).pipe(kept))
+
+  it.effect("asks nothing between calls, and again beside the first call after two seconds", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* heard
+      const before = yield* asked(here)
+      yield* pass("10 seconds")
+      assert.strictEqual(yield* asked(here), before)
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual((yield* asked(here)) - before, 1)
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual((yield* asked(here)) - before, 1)
+    }).pipe(kept))
+
+  it.effect("asks once, however many calls find that it is time", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* heard
+      yield* pass("3 seconds")
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "100 millis" }))
+      const before = yield* asked(here)
+      yield* Effect.replicateEffect(Effect.forkChild(here.succeed, { startImmediately: true }), 50)
+      yield* pass("50 millis")
+      yield* Effect.replicateEffect(Effect.forkChild(here.succeed, { startImmediately: true }), 50)
+      yield* pass("200 millis")
+      assert.strictEqual((yield* asked(here)) - before, 1)
+    }).pipe(kept))
+
+  it.effect("hears of an opening beside a call: the one after it is rejected", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(frozen), start(awake)])
+      yield* here.succeed
+      yield* there.fail
+      yield* pass("3 seconds")
+      assert.strictEqual(yield* here.succeed, "42")
+      yield* heard
+      assert.instanceOf(yield* here.succeed, CircuitOpen)
+    }).pipe(kept))
+
+  it.effect("that slept for long waits for the store before its next call, as on the first use", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(frozen), start({ ...awake, openDuration: "10 minutes" })])
+      yield* here.succeed
+      yield* there.fail
+      yield* pass("30 seconds")
+      assert.instanceOf(yield* here.succeed, CircuitOpen)
+    }).pipe(kept))
+
+  it.effect("tells of a change of phase beside the call", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.fail
+      yield* heard
+      assert.strictEqual((yield* record)?.phase._tag, "Open")
+    }).pipe(kept))
+
+  it.effect("tells with flush what is not due yet, and flush answers when it is done", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...frozen, tripRule: TripRule.consecutive(5) })
+      yield* here.fail
+      yield* here.breaker.flush
+      yield* here.fail
+      yield* here.fail
+      yield* heard
+      yield* here.breaker.flush
+      assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 3 }])
+      const before = yield* asked(here)
+      yield* here.breaker.flush
+      yield* here.breaker.flush
+      assert.isAtMost((yield* asked(here)) - before, 1, "there is nothing to tell")
+    }).pipe(kept))
+
+  it.effect("waits for flush no longer than half a second", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.fail
+      yield* here.way.partition
+      yield* here.breaker.reset(key)
+      const flush = yield* Effect.forkChild(here.breaker.flush, { startImmediately: true })
+      yield* pass("499 millis")
+      assert.isUndefined(flush.pollUnsafe())
+      yield* pass("1 millis")
+      yield* Fiber.join(flush)
+      yield* here.way.heal
+    }).pipe(kept))
+
+  it.effect("asks a store that is down ever less often, however many calls come", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* heard
+      yield* here.way.decide(() => ({ _tag: "Fail" }))
+      const before = yield* asked(here)
+      for (let i = 0; i < 240; i++) {
+        yield* here.succeed
+        yield* pass("250 millis")
+      }
+      assert.isAtMost((yield* asked(here)) - before, 40)
+    }).pipe(kept))
+})
+
+describe("a process with background work", () => {
+  it.effect("is told the same by flush", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...awake, tripRule: TripRule.consecutive(5) })
+      yield* here.fail
+      yield* heard
+      yield* here.fail
+      yield* here.breaker.flush
+      assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 2 }])
+    }).pipe(kept))
+
+  it.effect("asks a store that tells of no changes every two seconds, for the circuits in use", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(awake, { pushes: false }), start(awake)])
+      yield* here.succeed
+      yield* there.fail
+      yield* pass("3 seconds")
+      assert.instanceOf(yield* here.succeed, CircuitOpen)
+      const before = yield* asked(here)
+      yield* pass("20 seconds")
+      const reads = (yield* asked(here)) - before
+      assert.isTrue(reads >= 9 && reads <= 11, `${reads}`)
+    }).pipe(kept))
+
+  it.effect("ends with its scope: what it is used for afterwards reaches no store", () =>
+    Effect.gen(function*() {
+      const here = yield* Effect.scoped(start(awake))
+      const before = yield* asked(here)
+      yield* here.fail
+      yield* pass("5 seconds")
+      assert.isAtMost((yield* asked(here)) - before, 1, "the first use reads")
+      assert.isUndefined(yield* record)
+    }).pipe(kept))
+})

@@ -1,0 +1,142 @@
+/** What a process does about the counts of a record it has seen: evidence, quorum, other rules. */
+import { assert, describe, it } from "@effect/vitest"
+import { fingerprint } from "../../src/sync/Fingerprint.ts"
+import type { Report } from "../../src/sync/SharedEvidence.ts"
+import { ahead, counted, failures, heard, hearing, opened, others, planned, policy, recordedOpen } from "./planned.ts"
+import { circuitOf, policyOf, three } from "./pure.ts"
+
+describe("evidence", () => {
+  it("is added to the record's, and its process to those that fail", () => {
+    const { next, tells } = planned({ standing: { reports: [failures(2)] }, record: { evidence: counted(3) } })
+    assert.isTrue(tells)
+    assert.deepInclude(next, { evidence: counted(5), failing: [["me", ahead]], generation: 0 })
+  })
+
+  it("opens the circuit for all where it is enough and others have written", () => {
+    const situation = { standing: { reports: [failures(1)] }, record: { ...heard, evidence: counted(2) } }
+    const { changes, next, take } = planned(situation)
+    assert.deepInclude(next, { phase: recordedOpen, evidence: [] })
+    assert.strictEqual(take?.phase._tag, "Open")
+    assert.deepStrictEqual(changes.map(({ reason }) => reason._tag), ["Tripped"])
+  })
+
+  it("opens nothing before those who succeed have been heard, too, unless only failures matter", () => {
+    const standing = { reports: [failures(1)] }
+    const record = { ...heard, failingSince: ahead - hearing + 1, evidence: counted(2) }
+    assert.strictEqual(planned({ standing, record }).next?.phase._tag, "Closed")
+    assert.strictEqual(planned({ standing, record }).next?.failingSince, ahead - hearing + 1)
+    const own = policyOf({ _tag: "Failures", failures: 3, span: 10_000 })
+    const reports: ReadonlyArray<Report> = [{ _tag: "Time", buckets: [{ begin: 0, calls: 1, hits: 1 }], known: 1 }]
+    const evidence = [{ _tag: "Time", buckets: [[ahead / 1_000, 2, 2]] }] as const
+    assert.strictEqual(
+      planned({ policy: own, standing: { reports }, record: { ...record, evidence } }).next?.phase._tag,
+      "Open"
+    )
+  })
+
+  it("opens nothing that a process alone has told: it judges that by itself", () => {
+    const record = { ...heard, evidence: counted(2), writers: [["me", 1]] } as const
+    const { next } = planned({ standing: { reports: [failures(1)] }, record })
+    assert.strictEqual(next?.phase._tag, "Closed")
+  })
+
+  it("opens nothing before as many processes fail as the policy asks for, lately", () => {
+    const own = policyOf(three, { quorum: 3 })
+    const standing = { reports: [failures(1)] }
+    const record = { ...heard, evidence: counted(2) }
+    const failing = (time: number) => [["a", ahead], ["b", time]] as const
+    const now = 0
+    const at = (time: number) => planned({ policy: own, standing, now, record: { ...record, failing: failing(time) } })
+    assert.strictEqual(at(ahead).next?.phase._tag, "Open")
+    assert.strictEqual(at(ahead - 61_000).next?.phase._tag, "Closed", "a minute ago")
+    assert.deepStrictEqual(at(ahead - 61_000).next?.failing, [["a", ahead], ["me", ahead]])
+  })
+
+  it("opens nothing under an override that keeps circuits closed, nor while it warms up", () => {
+    const record = { ...heard, evidence: counted(2) }
+    const standing = { reports: [failures(1)] }
+    assert.strictEqual(planned({ standing, record }).next?.phase._tag, "Open")
+    assert.strictEqual(
+      planned({ standing, record: { ...record, override: "ForcedClosed" } }).next?.phase._tag,
+      "Closed"
+    )
+    assert.isUndefined(planned({ standing, record: { ...record, override: "Disabled" } }).next)
+    const cold = policyOf(three, { warmUp: 60_000 })
+    assert.strictEqual(planned({ policy: cold, standing, record }).next?.phase._tag, "Closed")
+  })
+
+  it("of the time before the fleet moved on is left out", () => {
+    const standing = { reports: [failures(2)] }
+    const { next, take } = planned({ standing, record: { ...heard, generation: 5, evidence: counted(1) } })
+    assert.isUndefined(next)
+    assert.strictEqual(take?.phase._tag, "Closed")
+  })
+
+  it("is not told to an open circuit", () => {
+    assert.isUndefined(
+      planned({ standing: { reports: [failures(2)] }, record: { phase: recordedOpen, generation: 2 } }).next
+    )
+  })
+
+  it("of 32 processes that fail is the most that a record remembers, the latest of them", () => {
+    const failing = Array.from({ length: 32 }, (_, i) => [`p${i}`, ahead] as const)
+    const { next } = planned({ standing: { reports: [failures(1)] }, record: { failing } })
+    assert.strictEqual(next?.failing.length, 32)
+    assert.deepStrictEqual([next?.failing[0], next?.failing.at(-1)], [["p1", ahead], ["me", ahead]])
+  })
+})
+
+describe("a quorum", () => {
+  const own = policyOf(three, { quorum: 2 })
+  const standing = { isUnpublished: true, reports: [failures(3)] }
+
+  it("leaves an opening to the process that has a reason, and tells the others of its failures", () => {
+    const { base, isPrivate, next, take } = planned({ policy: own, circuit: opened, standing, record: {} })
+    assert.isTrue(isPrivate)
+    assert.isUndefined(take)
+    assert.strictEqual(base, 0)
+    assert.deepInclude(next, { evidence: counted(3), failing: [["me", ahead]] })
+    assert.strictEqual(next?.phase._tag, "Closed")
+  })
+
+  it("lets the opening be everybody's once another one fails", () => {
+    const { isPrivate, next } = planned({ policy: own, circuit: opened, standing, record: { failing: [["a", ahead]] } })
+    assert.isFalse(isPrivate)
+    assert.strictEqual(next?.phase._tag, "Open")
+  })
+
+  it("lets a process close by itself what it had opened by itself, without a trace in the record", () => {
+    const closedAgain = planned({
+      policy: own,
+      circuit: circuitOf(own),
+      standing: { isUnpublished: true, isPrivate: true },
+      record: {}
+    })
+    assert.isUndefined(closedAgain.next)
+  })
+})
+
+describe("a record of another trip rule", () => {
+  const foreign = { policy: "other", evidence: counted(2), failing: [["a", ahead]], writers: others } as const
+
+  it("keeps its counts as long as they may matter, and its phase holds", () => {
+    assert.isUndefined(planned({ standing: { reports: [failures(1)] }, record: foreign }).next)
+    const { take } = planned({ record: { ...foreign, generation: 5, phase: recordedOpen } })
+    assert.strictEqual(take?.phase._tag, "Open")
+  })
+
+  it("keeps its counts beside an operator's act", () => {
+    const circuit = circuitOf(policy, { override: "ForcedOpen" })
+    const steering = [{ _tag: "Override", override: "ForcedOpen" }] as const
+    const { next } = planned({ circuit, standing: { steering }, record: foreign })
+    assert.deepInclude(next, { policy: "other", evidence: counted(2), override: "ForcedOpen" })
+  })
+
+  it("is counted in by this rule from then on, once nobody fails any more", () => {
+    const { next } = planned({
+      standing: { reports: [failures(1)] },
+      record: { ...foreign, failing: [["a", ahead - 61_000]] }
+    })
+    assert.deepInclude(next, { policy: fingerprint(three), evidence: counted(1) })
+  })
+})
