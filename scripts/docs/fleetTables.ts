@@ -89,7 +89,7 @@ export const detectionTable = (): string => {
     table(["fleet", "trip rule", "store", "open in the store", "in half", "in 99 %", "calls wasted"], rows),
     "",
     "From the moment at which every call begins to fail, after five seconds of health (dense) or two minutes (sparse); medians",
-    "of five runs of the simulation. A rate over thirty seconds has the successes of before to outweigh. A frozen process",
+    "of three runs of the simulation. A rate over thirty seconds has the successes of before to outweigh. A frozen process",
     "learns at its next call, so the last column but one is the time until nearly all have made one."
   ].join("\n")
 }

@@ -119,7 +119,7 @@ export interface Breaker {
   readonly snapshot: Effect.Effect<BreakerSnapshot>
   /**
    * Puts the circuits of a snapshot in place. Calls that are under way no longer count. An opening goes on for the time
-   * that was left of it; a circuit that was half-open lets its next call probe.
+   * that was left of it; a circuit that was half-open lets its next call probe. All processes that share the store get them.
    */
   readonly restore: (snapshot: BreakerSnapshot) => Effect.Effect<void, PolicyError>
   /**

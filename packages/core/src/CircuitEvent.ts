@@ -79,7 +79,10 @@ export interface Transition {
   readonly from: CircuitPhase
   readonly to: CircuitPhase
   readonly reason: TransitionReason
-  /** Counts the circuit's phases. A call that was admitted in an earlier one no longer matters. */
+  /**
+   * Counts the circuit's phases in this process; each process counts for itself. A call that was admitted in an earlier
+   * one no longer matters.
+   */
   readonly generation: number
   /** How often in a row the circuit has opened. */
   readonly consecutiveOpenings: number
@@ -101,7 +104,8 @@ export interface Transition {
  * - `KeyForgotten`: an idle circuit was dropped.
  * - `KeyRefused`: there was no room for a new circuit; its call ran unguarded.
  * - `StoreFailed`: the store did not do what it was asked; the circuit goes on by local judgement. Told once, until the
- *   store answers again. The cause is a `CircuitStoreError`, or what a store died with.
+ *   store answers again. The cause is a `CircuitStoreError`, or what a store died with. The key is empty where the
+ *   changes can't be heard of.
  * - `StoreRecovered`: the store answers again about a circuit for which it had failed.
  *
  * @category models

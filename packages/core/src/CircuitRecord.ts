@@ -145,7 +145,7 @@ const Text = Schema.fromJsonString(Schema.Struct({
 }))
 
 /**
- * The record as text, about half a kilobyte to one.
+ * The record as text, half a kilobyte to two.
  *
  * @category codecs
  * @since 0.1.0

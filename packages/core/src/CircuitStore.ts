@@ -136,8 +136,8 @@ export class CircuitStore extends Context.Service<CircuitStore, {
    * **Details**
    *
    * Breakers that are given the same built layer share it, so a breaker that is built anew goes on where the last one
-   * stopped. It holds a small record for each circuit that changed its phase, at most 100,000: beyond that, the one
-   * that was written longest ago makes room.
+   * stopped. It holds a small record for each circuit that failed, changed its phase or was overridden, at most
+   * 100,000: beyond that, the one that was written longest ago makes room.
    *
    * **Example** (An opening outlives the breaker)
    *

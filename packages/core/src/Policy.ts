@@ -127,7 +127,10 @@ export interface Policy extends KeyPolicy {
    * store, 1 second to 30 days. Default 1 hour.
    */
   readonly idleTimeToLive?: Duration.Input | undefined
-  /** How long the first calls of a key wait for the store, 1 millisecond to 1 minute. Default 100 milliseconds. */
+  /**
+   * How long the first calls of a key wait for the store, 1 millisecond to 1 minute; so does who looks at an unused key,
+   * and the next call of a process that was frozen for long. Default 100 milliseconds.
+   */
   readonly hydrateTimeout?: Duration.Input | undefined
   /**
    * How long anything else waits for the store, 1 millisecond to 1 minute. Only a probe waits in front of a call. Default
@@ -135,18 +138,20 @@ export interface Policy extends KeyPolicy {
    */
   readonly storeTimeout?: Duration.Input | undefined
   /**
-   * How often a process may tell the store what it counts while something fails, 10 milliseconds to 1 minute. Default 1
-   * second.
+   * How often a process may tell the store what it counts while something fails, 10 milliseconds to 1 minute; `flush`
+   * tells it at once. Default 1 second.
    */
   readonly flushEvery?: Duration.Input | undefined
   /**
-   * How often a process asks a store that doesn't tell by itself for the circuits in use, 10 milliseconds to 1 hour.
-   * Default 2 seconds.
+   * How often a process asks a store that doesn't tell by itself for the circuits in use, those that were called within
+   * the last 150 refreshes: 10 milliseconds to 1 hour. All processes of a fleet should have the same, since failures are
+   * judged together only after everybody has had the time to hear of them. Default 2 seconds.
    */
   readonly refreshEvery?: Duration.Input | undefined
   /**
    * Whether the breaker may work between calls. Set it to false in a process that is frozen between calls, such as a
-   * Lambda container: then whatever is due is done beside the calls, and `flush` does the rest. Default true.
+   * Lambda container: then whatever is due is done beside the calls, and `flush` does the rest. It holds from the making
+   * of a breaker on; an update doesn't change it. Default true.
    */
   readonly background?: boolean | undefined
 }
@@ -196,7 +201,7 @@ export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
  * **Details**
  *
  * Field names are those of `Policy`. With a provider of environment variables, such as
- * `ConfigProvider.fromEnv({ pathDelim: "_" })` behind `ConfigProvider.constantCase`, that is for instance
+ * `ConfigProvider.fromEnv()` behind `ConfigProvider.constantCase`, that is for instance
  * `BREAKER_OPEN_DURATION`. An unknown field below `path` is a mistake, as in JSON.
  *
  * **Example** (A policy beside the program)

@@ -187,8 +187,6 @@ describe("a store in Redis", anyRedis(), () => {
         const { store } = yield* connect(prefix)
         assert.deepStrictEqual(yield* sorted(store.list("")), ["quotes-2", "quotes-3"])
       }))
-
-    // Here a suite that every store passes belongs: storeConformance from @reclose/core/testing.
   })
 })
 

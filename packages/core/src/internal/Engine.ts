@@ -53,6 +53,8 @@ export class Engine {
   private readonly clock: Clock.Clock
   private readonly time = new CircuitTime()
   readonly sync: Sync
+  /** Whether there is work between calls, for as long as the breaker lives. */
+  private readonly background: boolean
 
   constructor(options: {
     readonly policies: Policies
@@ -67,6 +69,7 @@ export class Engine {
     this.clock = options.clock
     this.events = options.events
     this.transitions = options.transitions
+    this.background = options.policies.sync.background
     this.sync = new Sync({ ...options, host: this, policy: options.policies.sync })
     this.table = new CircuitTable(options.policies, (key) => this.events.publish({ _tag: "KeyForgotten", key }))
   }
@@ -98,7 +101,7 @@ export class Engine {
       // Interruptible: an interrupted call is one that says nothing, so there is nothing to be done for it.
       if (onExit !== undefined) return Effect.onExitPrimitive(call, onExit, true)
     }
-    const relearned = this.sync.policy.background ? undefined : this.sync.relearn(entry)
+    const relearned = this.background ? undefined : this.sync.relearn(entry)
     if (relearned !== undefined) return Effect.flatMap(relearned, () => this.enter(entry, call, classify))
     return this.reject(entry) ??
       (entry.circuit.phase._tag !== "Closed" && wouldProbe(entry.policy, entry.circuit, this.at())
@@ -121,7 +124,7 @@ export class Engine {
 
   /** Keeps the short way up to date with the circuit. */
   private refresh(entry: CircuitEntry): void {
-    const isPlain = this.sync.policy.background && entry.isPlain(entry.isWarming ? this.at() : 0)
+    const isPlain = this.background && entry.isPlain(entry.isWarming ? this.at() : 0)
     const { generation } = entry.circuit.phase
     entry.measuresDuration = isPlain && entry.policy.needs.duration
     entry.onExit = isPlain && !entry.measuresDuration
@@ -146,7 +149,7 @@ export class Engine {
       return this.settleByMachine(entry, generation, outcome, duration)
     }
     const at = entry.policy.needs.time ? this.time.at(now) : 0
-    if (duration >= entry.policy.slowerThan && !entry.isFailing) this.sync.failing(entry)
+    if (startedAt !== undefined && duration >= entry.policy.slowerThan && !entry.isFailing) this.sync.failing(entry)
     const readings = phase.evidence.record(outcome === "Failure", duration, at)
     if (readings !== undefined) this.commit(entry, trip(entry.policy, entry.circuit, phase, readings, this.at(), 0))
   }
@@ -180,7 +183,7 @@ export class Engine {
     const { circuit } = entry
     if (circuit.phase._tag === "Closed" && overrideOf(circuit) === "None") return undefined
     const at = this.at()
-    if (!this.sync.policy.background) this.sync.touched(entry)
+    if (!this.background) this.sync.touched(entry)
     const last = entry.lastRejection
     // A storm of rejections is one object a millisecond.
     if (last !== undefined && last.circuit === circuit && Math.ceil(last.until - at) === last.millis) {
@@ -271,7 +274,7 @@ export class Engine {
   }
 
   private admit(entry: CircuitEntry, now: number): Permit | Rejection {
-    if (!this.sync.policy.background) this.sync.touched(entry)
+    if (!this.background) this.sync.touched(entry)
     const { circuit, policy } = entry
     // Without the store's leave one probe at a time has to do, since other processes may be on trial as well.
     const alone = circuit.phase._tag === "Closed"
@@ -407,7 +410,7 @@ export class Engine {
   update(policies: Policies): void {
     this.policies = policies
     this.table.limits = policies
-    this.sync.policy = policies.sync
+    this.sync.policy = { ...policies.sync, background: this.background }
     for (const entry of this.table.values()) {
       entry.policy = policies.forKey(entry.key)
       entry.lastRejection = undefined

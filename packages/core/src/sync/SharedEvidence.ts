@@ -144,8 +144,8 @@ export const hasHits = (reports: ReadonlyArray<Report>): boolean =>
 
 /**
  * Whether a report would change what the fleet comes to. A process that sees enough calls to judge by itself has nothing
- * to add about rates: if all calls together fail too often, those of some process do. Successes matter while there are
- * failures to weigh them against.
+ * to add about rates: if all calls together fail too often, so do its own, or those of all others together. Successes
+ * matter while there are failures to weigh them against.
  */
 export const isWorthTelling = (
   rule: Rule,

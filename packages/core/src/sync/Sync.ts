@@ -243,7 +243,7 @@ export class Sync {
     })
   }
 
-  /** Asks for all circuits that were used since it last did. */
+  /** Asks for all circuits in use. */
   private get refresh(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const used = [...this.host.entries()].filter((entry) => this.isInUse(entry))

@@ -4,13 +4,54 @@ import type { Random } from "../machine/model/random.ts"
 
 interface Sleeper {
   readonly until: number
-  readonly wake: () => void
+  wake: (() => void) | undefined
+}
+
+/** Those who sleep, the one to wake first on top: a heap, since there are thousands in a large fleet. */
+class Sleepers {
+  private readonly heap: Array<Sleeper> = []
+
+  get first(): Sleeper | undefined {
+    return this.heap[0]
+  }
+
+  add(sleeper: Sleeper): void {
+    let at = this.heap.push(sleeper) - 1
+    while (at > 0) {
+      const above = (at - 1) >> 1
+      if (this.until(above) <= sleeper.until) break
+      at = this.swap(at, above)
+    }
+  }
+
+  removeFirst(): void {
+    const last = this.heap.pop()
+    if (last === undefined || this.heap.length === 0) return
+    this.heap[0] = last
+    for (let at = 0;;) {
+      const [left, right] = [2 * at + 1, 2 * at + 2]
+      const below = this.until(right) < this.until(left) ? right : left
+      if (this.until(below) >= last.until) return
+      at = this.swap(at, below)
+    }
+  }
+
+  private until(at: number): number {
+    return this.heap[at]?.until ?? Number.POSITIVE_INFINITY
+  }
+
+  private swap(at: number, other: number): number {
+    const [one, two] = [this.heap[at], this.heap[other]]
+    if (one !== undefined) this.heap[other] = one
+    if (two !== undefined) this.heap[at] = two
+    return other
+  }
 }
 
 export class World {
   private time = 0
   private tasks: Array<() => void> = []
-  private readonly sleepers = new Set<Sleeper>()
+  private readonly sleepers = new Sleepers()
   private readonly random: Random
   private readonly context: Context.Context<never>
 
@@ -52,14 +93,10 @@ export class World {
   pass(millis: number): void {
     this.settle()
     const end = this.time + millis
-    for (;;) {
-      let next: Sleeper | undefined
-      for (const sleeper of this.sleepers) {
-        if (sleeper.until <= end && (next === undefined || sleeper.until < next.until)) next = sleeper
-      }
-      if (next === undefined) break
+    for (let next = this.sleepers.first; next !== undefined && next.until <= end; next = this.sleepers.first) {
+      this.sleepers.removeFirst()
+      if (next.wake === undefined) continue
       this.time = Math.max(this.time, next.until)
-      this.sleepers.delete(next)
       next.wake()
       this.settle()
     }
@@ -82,7 +119,9 @@ export class World {
       const millis = Math.ceil(Duration.toMillis(duration))
       const sleeper: Sleeper = { until: this.time + millis, wake: () => resume(Effect.void) }
       this.sleepers.add(sleeper)
-      return Effect.sync(() => this.sleepers.delete(sleeper))
+      return Effect.sync(() => {
+        sleeper.wake = undefined
+      })
     })
 
   readonly clock: Clock.Clock = {

@@ -1,13 +1,17 @@
 /** What a process comes to whose store holds, or says, what it can make nothing of. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { succeed, trip } from "./Place.ts"
+import { type StoreRecord, succeed, trip } from "./Place.ts"
 import type { Process } from "./Process.ts"
 
 export interface Complaint {
   readonly reason: string
   readonly message: RegExp
 }
+
+/** Whether a record has so many failures in a row. */
+export const hasCounted = (failures: number) => ({ evidence: [count] }: StoreRecord): boolean =>
+  count?._tag === "Consecutive" && count.failures === failures
 
 /** Calls of this key go on by local judgement, and an event says why nothing is shared. */
 export const goesOnAlone = (process: Process, key: string, { message, reason }: Complaint) =>

@@ -1,6 +1,6 @@
 /** What the tests of the pure modules share: policies, circuits and records without a breaker around them. */
 import type { CircuitRecord } from "@reclose/core"
-import { type Circuit, type Closed, makeCircuit, type Phase } from "../../src/machine/Circuit.ts"
+import { type Circuit, makeCircuit, type Phase } from "../../src/machine/Circuit.ts"
 import { CircuitTime } from "../../src/machine/CircuitTime.ts"
 import { type MachinePolicy, needs, type Rule, slowerThan } from "../../src/machine/Rule.ts"
 import { fingerprint } from "../../src/sync/Fingerprint.ts"

@@ -3,7 +3,7 @@ import { type AttributeValue, GetItemCommand, PutItemCommand } from "@aws-sdk/cl
 import { assert } from "@effect/vitest"
 import { DynamoClient } from "@reclose/dynamodb"
 import { Effect } from "effect"
-import { goesOnAlone } from "../../../core/test/processes/badInput.ts"
+import { goesOnAlone, hasCounted } from "../../../core/test/processes/badInput.ts"
 import { fail, heldAs, heldOpen, join, succeed, trip } from "../../../core/test/processes/Place.ts"
 import { error, fakeDynamo } from "../FakeDynamo.ts"
 import { clientOf, onOneServer, Server } from "../support.ts"
@@ -52,7 +52,7 @@ onOneServer("a process goes on by its own judgement, and says why, when DynamoDB
       const corner = yield* freshCorner
       const other = yield* join(corner, { tripRule: { _tag: "Consecutive", failures: 7 } })
       yield* trip(other, "quotes")
-      const before = yield* heldAs(corner, "quotes", "of the other rule", () => true)
+      const before = yield* heldAs(corner, "quotes", "of the other rule", hasCounted(3))
       yield* other.kill
       const process = yield* join(corner)
       yield* succeed(process, "quotes")

@@ -1,7 +1,7 @@
 /** A process whose Redis holds what is no record, or refuses it. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { goesOnAlone } from "../../../core/test/processes/badInput.ts"
+import { goesOnAlone, hasCounted } from "../../../core/test/processes/badInput.ts"
 import { fail, heldAs, join, succeed, trip } from "../../../core/test/processes/Place.ts"
 import { command, PrivateRedis, privateRedis, RedisUrl } from "../support.ts"
 import { cornerOf } from "./place.ts"
@@ -37,7 +37,7 @@ describe("a process goes on by its own judgement, and says why, when Redis", pri
         const corner = yield* cornerOf()
         const other = yield* join(corner, { tripRule: { _tag: "Consecutive", failures: 7 } })
         yield* trip(other, "quotes")
-        const before = yield* heldAs(corner, "quotes", "of the other rule", () => true)
+        const before = yield* heldAs(corner, "quotes", "of the other rule", hasCounted(3))
         yield* other.kill
         const process = yield* join(corner)
         yield* succeed(process, "quotes")
