@@ -101,12 +101,32 @@ export class Engine {
       // Interruptible: an interrupted call is one that says nothing, so there is nothing to be done for it.
       if (onExit !== undefined) return Effect.onExitPrimitive(call, onExit, true)
     }
-    const relearned = this.background ? undefined : this.sync.relearn(entry)
+    return this.background
+      ? this.reject(entry) ?? this.ask(entry, call, classify)
+      : this.enterBeside(entry, call, classify)
+  }
+
+  /** The same, in a process that does beside its calls what others do between them. */
+  private enterBeside<A, E, R, R2>(
+    entry: CircuitEntry,
+    call: Effect.Effect<A, E, R>,
+    classify: Classify<A, E, R2> | undefined
+  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+    const relearned = this.sync.relearn(entry)
     if (relearned !== undefined) return Effect.flatMap(relearned, () => this.enter(entry, call, classify))
-    return this.reject(entry) ??
-      (entry.circuit.phase._tag !== "Closed" && wouldProbe(entry.policy, entry.circuit, this.at())
-        ? this.probe(entry, call, classify)
-        : Effect.uninterruptibleMask((restore) => this.guard(entry, call, classify, restore, undefined)))
+    this.sync.touched(entry)
+    return this.reject(entry) ?? this.ask(entry, call, classify)
+  }
+
+  /** Asks the machine, and the store as well where the call would be a probe. */
+  private ask<A, E, R, R2>(
+    entry: CircuitEntry,
+    call: Effect.Effect<A, E, R>,
+    classify: Classify<A, E, R2> | undefined
+  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+    return entry.circuit.phase._tag !== "Closed" && wouldProbe(entry.policy, entry.circuit, this.at())
+      ? this.probe(entry, call, classify)
+      : Effect.uninterruptibleMask((restore) => this.guard(entry, call, classify, restore, undefined))
   }
 
   /** The handler for a call on the short way whose duration counts, or that finds its circuit warm. */
@@ -183,7 +203,6 @@ export class Engine {
     const { circuit } = entry
     if (circuit.phase._tag === "Closed" && overrideOf(circuit) === "None") return undefined
     const at = this.at()
-    if (!this.background) this.sync.touched(entry)
     const last = entry.lastRejection
     // A storm of rejections is one object a millisecond.
     if (last !== undefined && last.circuit === circuit && Math.ceil(last.until - at) === last.millis) {
@@ -274,7 +293,6 @@ export class Engine {
   }
 
   private admit(entry: CircuitEntry, now: number): Permit | Rejection {
-    if (!this.background) this.sync.touched(entry)
     const { circuit, policy } = entry
     // Without the store's leave one probe at a time has to do, since other processes may be on trial as well.
     const alone = circuit.phase._tag === "Closed"

@@ -137,7 +137,6 @@ export class Exchange {
   ): Effect.Effect<Permit | undefined, CircuitStoreError> {
     const write = this.consider(entry, shared, purpose.probe)
     if (write === undefined) return Effect.succeed(undefined)
-    shared.toldAt = this.host.at()
     return Effect.flatMap(this.replace(entry.key, write), (replaced) => {
       const isDone = replaced._tag === "Replaced"
       const permit = this.finish(
@@ -174,6 +173,7 @@ export class Exchange {
     const terms = { rule, idleTimeToLive, hearing: refreshEvery + 2 * flushEvery }
     const planned = plan(policy, terms, standing, record, { now, at, storeNow }, probe)
     entry.isFailing = false
+    if (standing.reports.length > 0) shared.toldAt = at
     if (record !== undefined && record.policy !== rule) this.reportForeign(entry, shared, record)
     if (planned.next !== undefined) {
       return { seen, plan: planned, next: shared.attempt(planned, planned.next, standing, count) }

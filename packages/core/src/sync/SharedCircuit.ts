@@ -32,7 +32,7 @@ export class SharedCircuit {
   heardAt = Number.NEGATIVE_INFINITY
   /** By how much the wall clock was ahead of the process's clock then. */
   lag = Number.NaN
-  /** When it was last told something. */
+  /** When it was last considered what to tell of what is counted. */
   toldAt = Number.NEGATIVE_INFINITY
   /** When it was last asked for, with an answer or not. */
   askedAt = Number.NEGATIVE_INFINITY

@@ -99,7 +99,7 @@ export class Sync {
       return
     }
     this.exchange.shared(entry).hasFailed = true
-    this.askAnew(entry, this.host.at() + this.policy.flushEvery)
+    this.askAnew(entry, this.host.at())
   }
 
   /** Rests a circuit on a record that was just read. */

@@ -39,7 +39,7 @@ const policy = {
 export const join = (corner: Corner, changes: object = {}) =>
   start(corner.program, { where: corner.where, policy: { ...policy, ...changes } })
 
-export const succeed = (process: Process, key: string, takes = 0) => process.ask("call", { key, end: "Success", takes })
+export const succeed = (process: Process, key: string) => process.ask("call", { key, end: "Success", takes: 0 })
 
 export const fail = (process: Process, key: string) => process.ask("call", { key, end: "Failure", takes: 0 })
 
