@@ -1,7 +1,7 @@
 /** What holds of every store, of this one on a real server. */
+import { describe } from "@effect/vitest"
 import { CircuitStore } from "@reclose/core/CircuitStore"
 import { storeConformance } from "@reclose/core/testing"
-import { describe } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { anyRedis, connect, RedisUrl } from "./support.ts"
 

@@ -19,13 +19,10 @@ export interface LastRejection {
 }
 
 export class CircuitEntry {
-  readonly key: string
+  // First what every call reads or writes, so that it lies together: with thousands of circuits, memory is what a call
+  // waits for. Steps are synchronous, so the ref need not be an effectful one, which would be a second object for each.
+  private readonly ref: MutableRef.MutableRef<Circuit>
   policy: MachinePolicy
-  succeeded = 0
-  failed = 0
-  ignored = 0
-  rejected = 0
-
   /**
    * The handler that all calls of this generation share while the circuit is closed and nothing but its rule has a say:
    * the short way. Undefined whenever a call has to ask the machine.
@@ -34,8 +31,16 @@ export class CircuitEntry {
   /** Set where the short way needs the time at which the call began, and so a handler for each call. */
   measuresDuration = false
 
+  succeeded = 0
   /** Set by every call and cleared by the table's hand, which takes circuits nobody touched in between for idle. */
   used = true
+  failed = 0
+  /** Set by the first failure after an exchange with the store. */
+  isFailing = false
+
+  readonly key: string
+  ignored = 0
+  rejected = 0
   /** In whole seconds: a fraction would take a heap number more for each circuit. */
   idleSince = 0
 
@@ -45,16 +50,11 @@ export class CircuitEntry {
 
   /** What is shared of this circuit with other processes, once there is something to share. */
   shared: SharedCircuit | undefined = undefined
-  /** Set by the first failure after an exchange with the store. */
-  isFailing = false
-
-  // Steps are synchronous, so the ref need not be an effectful one, which would be a second object for each circuit.
-  private readonly ref: MutableRef.MutableRef<Circuit>
 
   constructor(key: string, policy: MachinePolicy, circuit: Circuit) {
-    this.key = key
-    this.policy = policy
     this.ref = MutableRef.make(circuit)
+    this.policy = policy
+    this.key = key
   }
 
   get circuit(): Circuit {
