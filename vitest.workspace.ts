@@ -18,6 +18,8 @@ export default defineConfig({
   },
   server: { watch: { ignored: ["**/.docs-build/**"] } },
   test: {
+    // All cores: much of what the tests do is to wait for servers.
+    maxWorkers: "100%",
     projects: [
       project("core", "packages/core/test"),
       project("dynamodb", "packages/dynamodb/test"),

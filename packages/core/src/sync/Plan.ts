@@ -153,7 +153,9 @@ export const plan = (
     : counts
   const others = record?.writers.some(([writer]) => writer !== process) === true
   const isHeard = storeNow >= failingSince + hearing || !SharedEvidence.needsSuccesses(policy.tripRule)
-  if (tells && others && isHeard && nowFailing.length >= policy.quorum) {
+  // Whoever has failed goes on judging: what it told may have been too early to be judged.
+  const judges = tells || (mayTell && failing.some(([failed]) => failed === process))
+  if (judges && others && isHeard && nowFailing.length >= policy.quorum) {
     current = after(current, tripTogether(policy, current.circuit, evidence, at, storeNow))
   }
 

@@ -5,7 +5,7 @@ import { cost, detect, isPoisoned, staysClosed } from "./measure.ts"
 const consecutive = "consecutive(5)"
 const rate = "failureRate(50 % of 20 or more in 30 seconds)"
 const dense = { processes: 20, rate: 100 }
-const sparse = { processes: 1000, rate: 1 / 60 }
+const sparse = { processes: 500, rate: 1 / 60 }
 const inBetween = { processes: 200, rate: 0.5 }
 
 describe("a dependency that goes down", () => {
