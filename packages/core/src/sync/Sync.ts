@@ -94,6 +94,8 @@ export class Sync {
   /** Begins to share a circuit as the store knows it. */
   begin(entry: CircuitEntry, seen: Seen | undefined): void {
     if (seen?.record !== undefined) this.exchange.learn(entry, seen.record)
+    // Somebody fails: what the first call comes to may matter to all.
+    if (entry.shared?.isCounting === true) this.schedule(entry, this.host.at() + this.policy.flushEvery)
     if (seen !== undefined) {
       if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry))
       return
