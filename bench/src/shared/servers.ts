@@ -6,10 +6,11 @@ import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { connect, createServer } from "node:net"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { freePort } from "../../../packages/core/test/processes/freePort.ts"
 import { versionOf } from "../machine.ts"
 
 /** A program that serves, or why this machine can't run it. */
@@ -69,16 +70,6 @@ export const dynoxide = (): Program => {
     command: (port) => [binary, "--host", "127.0.0.1", "--port", `${port}`]
   }
 }
-
-const freePort = Effect.promise(async () => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  if (address === null || typeof address === "string") throw new Error("a socket of TCP has a port")
-  return address.port
-})
 
 const children = new Set<ChildProcess>()
 // A benchmark that fails or is stopped closes no scope, and leaves no server behind.

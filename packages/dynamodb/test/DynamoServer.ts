@@ -2,9 +2,9 @@
 import { Data, Effect, Schedule, type Scope } from "effect"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { existsSync, globSync } from "node:fs"
-import { createServer } from "node:net"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { freePort } from "../../core/test/processes/freePort.ts"
 
 /** A server that is running, and what a test may do to it. */
 export interface DynamoServer {
@@ -66,14 +66,6 @@ const dynamoDbLocal = (): DynamoProgram => {
 
 /** Every program that serves the API, whether this machine can run it or not. */
 export const programs: ReadonlyArray<DynamoProgram> = [dynoxide(), dynamoDbLocal()]
-
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})
 
 /** Any answer will do, also a refusal. */
 const answers = (endpoint: string) =>

@@ -9,10 +9,10 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createClient } from "redis"
+import { freePort } from "../../core/test/processes/freePort.ts"
 
 const binary = "redis-server"
 
@@ -37,16 +37,6 @@ export const anyRedis = () =>
 /** Options of tests that need a Redis of their own. */
 export const privateRedis = () =>
   requirement(available === "private", `redis-server is not on the PATH, to be killed and paused: ${install}`)
-
-const freePort = Effect.promise(async () => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  if (address === null || typeof address === "string") throw new Error("a socket of TCP has a port")
-  return address.port
-})
 
 const children = new Set<ChildProcess>()
 process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")))

@@ -25,7 +25,7 @@ import { fromRecorded, toRecorded } from "./RecordedPhase.ts"
 import * as SharedEvidence from "./SharedEvidence.ts"
 
 /** How many processes a record remembers, of those that failed and of those that wrote. */
-const remembered = 32
+export const remembered = 32
 
 /** A probe's answer, for the trial in which it was admitted. */
 export interface Settlement {

@@ -8,11 +8,8 @@ import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { CircuitRecord } from "../CircuitRecord.ts"
 import type { Circuit, Phase } from "../machine/Circuit.ts"
-import type { Plan, Settlement, Standing, Steering } from "./Plan.ts"
+import { type Plan, remembered, type Settlement, type Standing, type Steering } from "./Plan.ts"
 import { begin, type Count, join, type Report, report } from "./SharedEvidence.ts"
-
-/** How many writers a record remembers. */
-const remembered = 32
 
 interface Attempt {
   readonly write: number

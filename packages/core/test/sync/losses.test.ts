@@ -12,7 +12,7 @@ import { Fate } from "@reclose/core/testing"
 import { Effect, Random } from "effect"
 import { TestClock } from "effect/testing"
 import { key } from "../support.ts"
-import { asked, heard, pass, type Process, put, record, start } from "./processes.ts"
+import { asked, heard, pass, type Process, put, record, start, used } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -102,8 +102,7 @@ describe("a process that is cut off", () => {
   it.effect("goes on by itself, and comes back to what the others have come to", () =>
     Effect.gen(function*() {
       const [here, there] = yield* Effect.all([start(first), start(first)])
-      yield* here.succeed
-      yield* there.succeed
+      yield* used([here, there])
       yield* there.way.partition
       yield* here.fail
       yield* pass("1 second")
@@ -116,8 +115,7 @@ describe("a process that is cut off", () => {
   it.effect("tells of what it has come to by itself, once it is back", () =>
     Effect.gen(function*() {
       const [here, there] = yield* Effect.all([start({ ...first, openDuration: "10 minutes" }), start(first)])
-      yield* here.succeed
-      yield* there.succeed
+      yield* used([here, there])
       yield* here.way.partition
       yield* here.fail
       yield* pass("1 minute")
@@ -131,8 +129,7 @@ describe("a process that is cut off", () => {
   it.effect("gives up its own phase where the others have moved on", () =>
     Effect.gen(function*() {
       const [here, there] = yield* Effect.all([start({ ...first, openDuration: "10 minutes" }), start(first)])
-      yield* here.succeed
-      yield* there.succeed
+      yield* used([here, there])
       yield* here.way.partition
       yield* here.fail
       yield* there.breaker.reset(key)

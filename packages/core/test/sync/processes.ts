@@ -90,3 +90,7 @@ export const put = (fields: Partial<CircuitRecord.CircuitRecord>) =>
 /** How often a process asked the store for something. */
 export const asked = ({ way }: Process): Effect.Effect<number> =>
   Effect.map(Effect.all([way.count("read"), way.count("replace")]), ([reads, replaces]) => reads + replaces)
+
+/** Every process has used the circuit, and knows it closed. */
+export const used = (processes: ReadonlyArray<Process>) =>
+  Effect.andThen(Effect.forEach(processes, ({ succeed }) => succeed), pass("3 seconds"))

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { Duration, Effect } from "effect"
 import { key, transitionsOf } from "../support.ts"
-import { asked, heard, pass, type Process, record, start } from "./processes.ts"
+import { asked, heard, pass, record, start, used } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -14,10 +14,6 @@ const startAll = (count: number, policy: Policy.Policy) => Effect.replicateEffec
 const pair = (policy: Policy.Policy) => Effect.all([start(policy), start(policy)])
 
 const isOpen = (answer: string | CircuitOpen): boolean => answer instanceof CircuitOpen
-
-/** Every process has used the circuit, and knows it closed. */
-const used = (processes: ReadonlyArray<Process>) =>
-  Effect.andThen(Effect.forEach(processes, ({ succeed }) => succeed), pass("3 seconds"))
 
 describe("an opening", () => {
   it.effect("in one process rejects the calls of all others at once", () =>

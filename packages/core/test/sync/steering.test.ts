@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitOpen, type CircuitOverride, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { Effect } from "effect"
 import { key } from "../support.ts"
-import { heard, pass, put, record, start } from "./processes.ts"
+import { heard, pass, put, record, start, used } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -82,8 +82,7 @@ describe("an operator's override", () => {
   it.effect("is done again where somebody else was faster", () =>
     Effect.gen(function*() {
       const [here, there] = yield* pair
-      yield* here.succeed
-      yield* there.succeed
+      yield* used([here, there])
       yield* here.way.pause
       yield* here.breaker.forceOpen(key)
       yield* there.fail
@@ -139,8 +138,7 @@ describe("a reset", () => {
   it.effect("is done again on an opening that was faster", () =>
     Effect.gen(function*() {
       const [here, there] = yield* pair
-      yield* here.succeed
-      yield* there.succeed
+      yield* used([here, there])
       yield* here.way.pause
       yield* here.breaker.reset(key)
       yield* there.fail
@@ -166,8 +164,7 @@ describe("a reset", () => {
   it.effect("ends what was counted elsewhere before it: old failures open nothing any more", () =>
     Effect.gen(function*() {
       const [here, there] = yield* pair
-      yield* here.succeed
-      yield* there.succeed
+      yield* used([here, there])
       yield* here.way.partition
       yield* here.fail
       yield* there.breaker.reset(key)

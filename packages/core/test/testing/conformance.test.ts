@@ -3,7 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitStore } from "@reclose/core/CircuitStore"
 import { NotOffered, runStoreCase, storeCases, StoreCaseTimeout, storeConformance } from "@reclose/core/testing"
 import { Cause, Effect, Exit, Fiber, Layer, Option } from "effect"
-import { flaws, layerOf, timeout } from "./broken.ts"
+import { flaws, timeout } from "./broken.ts"
+import { layerOf } from "./broken/World.ts"
 
 storeConformance("a store of two connections", layerOf(undefined))
 

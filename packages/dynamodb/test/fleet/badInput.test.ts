@@ -3,8 +3,8 @@ import { type AttributeValue, GetItemCommand, PutItemCommand } from "@aws-sdk/cl
 import { assert } from "@effect/vitest"
 import { DynamoClient } from "@reclose/dynamodb"
 import { Effect } from "effect"
-import { goesOnAlone, hasCounted } from "../../../core/test/processes/badInput.ts"
-import { fail, heldAs, heldOpen, join, succeed, trip } from "../../../core/test/processes/Place.ts"
+import { goesOnAlone, leavesOtherRuleAlone } from "../../../core/test/processes/badInput.ts"
+import { heldOpen, join, trip } from "../../../core/test/processes/Place.ts"
 import { error, fakeDynamo } from "../FakeDynamo.ts"
 import { clientOf, onOneServer, Server } from "../support.ts"
 import { cornerOf, freshCorner } from "./place.ts"
@@ -49,19 +49,7 @@ onOneServer("a process goes on by its own judgement, and says why, when DynamoDB
 
   it.effect("holds what was counted under another rule, and leaves its counts alone", () =>
     Effect.gen(function*() {
-      const corner = yield* freshCorner
-      const other = yield* join(corner, { tripRule: { _tag: "Consecutive", failures: 7 } })
-      yield* trip(other, "quotes")
-      const before = yield* heldAs(corner, "quotes", "of the other rule", hasCounted(3))
-      yield* other.kill
-      const process = yield* join(corner)
-      yield* succeed(process, "quotes")
-      const { cause } = yield* process.waitFor("another rule", ({ event }) => event === "StoreFailed")
-      assert.deepStrictEqual([cause?.key, cause?.operation, cause?.reason], ["quotes", "read", "ForeignPolicy"])
-      assert.match(cause?.message ?? "", /counted under another trip rule/)
-      yield* fail(process, "quotes")
-      yield* process.ask("flush", null)
-      assert.deepStrictEqual(yield* corner.held("quotes"), before)
+      yield* leavesOtherRuleAlone(yield* freshCorner)
     }), 60_000)
 
   it.effect("has no such table, and takes no such key", () =>

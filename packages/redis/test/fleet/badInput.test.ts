@@ -1,8 +1,8 @@
 /** A process whose Redis holds what is no record, or refuses it. */
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { goesOnAlone, hasCounted } from "../../../core/test/processes/badInput.ts"
-import { fail, heldAs, join, succeed, trip } from "../../../core/test/processes/Place.ts"
+import { goesOnAlone, leavesOtherRuleAlone } from "../../../core/test/processes/badInput.ts"
+import { heldAs, join, succeed, trip } from "../../../core/test/processes/Place.ts"
 import { command, PrivateRedis, privateRedis, RedisUrl } from "../support.ts"
 import { cornerOf } from "./place.ts"
 
@@ -35,18 +35,7 @@ describe("a process goes on by its own judgement, and says why, when Redis", pri
     it.effect("holds what was counted under another rule, and leaves its counts alone", () =>
       Effect.gen(function*() {
         const corner = yield* cornerOf()
-        const other = yield* join(corner, { tripRule: { _tag: "Consecutive", failures: 7 } })
-        yield* trip(other, "quotes")
-        const before = yield* heldAs(corner, "quotes", "of the other rule", hasCounted(3))
-        yield* other.kill
-        const process = yield* join(corner)
-        yield* succeed(process, "quotes")
-        const { cause } = yield* process.waitFor("another rule", ({ event }) => event === "StoreFailed")
-        assert.deepStrictEqual([cause?.key, cause?.operation, cause?.reason], ["quotes", "read", "ForeignPolicy"])
-        assert.match(cause?.message ?? "", /counted under another trip rule/)
-        yield* fail(process, "quotes")
-        yield* process.ask("flush", null)
-        assert.deepStrictEqual(yield* corner.held("quotes"), before)
+        const process = yield* leavesOtherRuleAlone(corner)
         yield* trip(process, "quotes")
         assert.strictEqual((yield* succeed(process, "quotes")).why, "Tripped")
       }), 60_000)
