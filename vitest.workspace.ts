@@ -21,8 +21,11 @@ export default defineConfig({
     // All cores: much of what the tests do is to wait for servers.
     maxWorkers: "100%",
     projects: [
+      project("cdk", "packages/cdk/test"),
       project("core", "packages/core/test"),
       project("dynamodb", "packages/dynamodb/test"),
+      project("http", "packages/http/test"),
+      project("lambda", "packages/lambda/test"),
       project("redis", "packages/redis/test"),
       project("examples", "examples/*/test"),
       project("bench", "bench/test"),
