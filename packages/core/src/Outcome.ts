@@ -14,7 +14,8 @@ import type * as Exit from "effect/Exit"
  *
  * - `Success` counts for the dependency.
  * - `Failure` counts against it. `retryAfter` is the dependency's own wish for how long it be left alone: when this
- *   failure opens the circuit, it stays open at least that long, up to `maxOpenDuration`.
+ *   failure opens the circuit, it stays open at least that long, up to `maxOpenDuration`. One that `isSoft` counts in every
+ *   window and fails a probe, but is no failure in a row: it neither lengthens a streak nor ends it.
  * - `Ignored` says nothing, as a validation error or an interruption does. It frees the call's permit and counts
  *   nowhere.
  *
@@ -42,6 +43,7 @@ export interface Success {
 export interface Failure {
   readonly _tag: "Failure"
   readonly retryAfter: Duration.Duration | undefined
+  readonly isSoft: boolean
 }
 
 /**
@@ -70,10 +72,15 @@ export const success: Outcome = { _tag: "Success" }
  */
 export const ignored: Outcome = { _tag: "Ignored" }
 
-const plainFailure: Outcome = { _tag: "Failure", retryAfter: undefined }
+const plainFailure: Outcome = { _tag: "Failure", retryAfter: undefined, isSoft: false }
 
 /**
  * The outcome of a call that shows a sick dependency, with an optional wish for how long to leave it alone.
+ *
+ * **Details**
+ *
+ * A `soft` failure is one that a healthy dependency gives under load, such as a 429: enough of them should open a circuit
+ * that reads a rate, a few in a row should not open one that counts a streak.
  *
  * **Example** (Honouring a dependency's own wish)
  *
@@ -84,13 +91,36 @@ const plainFailure: Outcome = { _tag: "Failure", retryAfter: undefined }
  * Outcome.failure({ retryAfter: "2 minutes" })._tag // => "Failure"
  * ```
  *
+ * **Example** (Too many requests)
+ *
+ * ```ts
+ * import { CircuitBreaker, CircuitStore, Outcome, TripRule, withBreaker } from "@reclose/core"
+ * import { Effect, Layer } from "effect"
+ *
+ * const call = Effect.fail("429").pipe(
+ *   withBreaker({ key: "quotes", classify: () => Outcome.failure({ soft: true }) }),
+ *   Effect.flip
+ * )
+ *
+ * const Breakers = CircuitBreaker.layer({ tripRule: TripRule.consecutive(1) }).pipe(
+ *   Layer.provide(CircuitStore.layerMemory)
+ * )
+ *
+ * await Effect.runPromise(Effect.provide(Effect.all([call, call]), Breakers)) // => ["429", "429"]
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
-export const failure = (options?: { readonly retryAfter?: Duration.Input | undefined }): Outcome =>
-  options?.retryAfter === undefined
-    ? plainFailure
-    : { _tag: "Failure", retryAfter: Duration.fromInputUnsafe(options.retryAfter) }
+export const failure = (options?: {
+  readonly retryAfter?: Duration.Input | undefined
+  readonly soft?: boolean | undefined
+}): Outcome =>
+  options?.retryAfter === undefined && options?.soft !== true ? plainFailure : {
+    _tag: "Failure",
+    retryAfter: options.retryAfter === undefined ? undefined : Duration.fromInputUnsafe(options.retryAfter),
+    isSoft: options.soft === true
+  }
 
 /**
  * The default classifier: a success is a `Success`, an interruption alone is `Ignored`, and every other exit, a typed

@@ -22,12 +22,20 @@ describe("fromExit", () => {
 
 describe("failure", () => {
   it("carries a wish, if there is one", () => {
-    assert.deepStrictEqual(Outcome.failure(), { _tag: "Failure", retryAfter: undefined })
-    assert.deepStrictEqual(Outcome.failure({}), { _tag: "Failure", retryAfter: undefined })
-    assert.deepStrictEqual(Outcome.failure({ retryAfter: "2 minutes" }), {
-      _tag: "Failure",
-      retryAfter: Duration.minutes(2)
+    const plain = { _tag: "Failure", retryAfter: undefined, isSoft: false } as const
+    assert.deepStrictEqual(Outcome.failure(), plain)
+    assert.deepStrictEqual(Outcome.failure({}), plain)
+    assert.deepStrictEqual(Outcome.failure({ retryAfter: "2 minutes" }), { ...plain, retryAfter: Duration.minutes(2) })
+  })
+
+  it("is soft if asked to be, with a wish or without", () => {
+    const soft = { _tag: "Failure", retryAfter: undefined, isSoft: true } as const
+    assert.deepStrictEqual(Outcome.failure({ soft: true }), soft)
+    assert.deepStrictEqual(Outcome.failure({ soft: true, retryAfter: "1 second" }), {
+      ...soft,
+      retryAfter: Duration.seconds(1)
     })
+    assert.deepStrictEqual(Outcome.failure({ soft: false }), { ...soft, isSoft: false })
   })
 })
 

@@ -170,7 +170,7 @@ export class Engine {
     }
     const at = entry.policy.needs.time ? this.time.at(now) : 0
     if (startedAt !== undefined && duration >= entry.policy.slowerThan && !entry.isFailing) this.sync.failing(entry)
-    const readings = phase.evidence.record(outcome === "Failure", duration, at)
+    const readings = phase.evidence.record(outcome === "Failure", duration, at, false)
     if (readings !== undefined) this.commit(entry, trip(entry.policy, entry.circuit, phase, readings, this.at(), 0))
   }
 

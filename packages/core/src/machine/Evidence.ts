@@ -37,8 +37,8 @@ export type Measured =
 type RateRule = "FailureRate" | "SlowCallRate"
 
 export interface Evidence {
-  /** Counts a finished call. Answers the readings that open the circuit, or nothing. */
-  record(failed: boolean, duration: number, now: number): ReadonlyArray<Reading> | undefined
+  /** Counts a finished call. Answers the readings that open the circuit, or nothing. A soft failure is in no streak. */
+  record(failed: boolean, duration: number, now: number, soft: boolean): ReadonlyArray<Reading> | undefined
   /** Judges without counting. */
   verdict(now: number): ReadonlyArray<Reading> | undefined
   /** Judges what can come about without an outcome: that calls in flight grow old, and what depends on it. */
@@ -60,12 +60,12 @@ class ConsecutiveEvidence implements Evidence {
     this.failures = failures
   }
 
-  record(failed: boolean, _duration: number, now: number) {
+  record(failed: boolean, _duration: number, now: number, soft: boolean) {
     if (!failed) {
       this.failures = 0
       return undefined
     }
-    this.failures++
+    if (!soft) this.failures++
     return this.verdict(now)
   }
 
@@ -281,10 +281,10 @@ abstract class CompositeEvidence {
 
 class AnyEvidence extends CompositeEvidence implements Evidence {
   // Every part counts the call, also when an earlier one already has its verdict.
-  record(failed: boolean, duration: number, now: number) {
+  record(failed: boolean, duration: number, now: number, soft: boolean) {
     let met: ReadonlyArray<Reading> | undefined
     for (const part of this.parts) {
-      const verdict = part.record(failed, duration, now)
+      const verdict = part.record(failed, duration, now, soft)
       met ??= verdict
     }
     return met
@@ -308,10 +308,10 @@ class AnyEvidence extends CompositeEvidence implements Evidence {
 }
 
 class AllEvidence extends CompositeEvidence implements Evidence {
-  record(failed: boolean, duration: number, now: number) {
+  record(failed: boolean, duration: number, now: number, soft: boolean) {
     let met = true
     for (const part of this.parts) {
-      if (part.record(failed, duration, now) === undefined) met = false
+      if (part.record(failed, duration, now, soft) === undefined) met = false
     }
     return met ? this.readings(now) : undefined
   }

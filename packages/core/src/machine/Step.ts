@@ -233,19 +233,18 @@ export const settle = (
   now: number
 ): Step => {
   const at = circuit.time.at(now)
-  const counted = circuit.override === "Disabled" ? "Ignored" : outcome._tag
-  const retryAfter = outcome._tag === "Failure" ? millis(outcome.retryAfter) : 0
+  const counted = circuit.override === "Disabled" ? ignored : outcome
   if (circuit.phase._tag === "Closed" && circuit.phase.generation === permit.generation) {
-    return settleCall(policy, circuit, circuit.phase, permit, counted, duration, at, retryAfter)
+    return settleCall(policy, circuit, circuit.phase, permit, counted, duration, at)
   }
   const ticked = advance(policy, circuit, at)
   const { phase } = ticked.circuit
   if (phase._tag !== "HalfOpen" || phase.generation !== permit.generation || permit.probe === undefined) return ticked
   if (!phase.probes.includes(permit.probe)) return ticked
   const trial = { ...phase, probes: phase.probes.filter((probe) => probe !== permit.probe) }
-  if (counted === "Ignored") return { ...ticked, circuit: { ...ticked.circuit, phase: trial } }
-  return counted === "Failure" || duration >= policy.slowerThan
-    ? probeFailed(policy, ticked, trial, at, retryAfter)
+  if (counted._tag === "Ignored") return { ...ticked, circuit: { ...ticked.circuit, phase: trial } }
+  return counted._tag === "Failure" || duration >= policy.slowerThan
+    ? probeFailed(policy, ticked, trial, at, retryAfterOf(counted))
     : probeSucceeded(policy, ticked, trial, at)
 }
 
@@ -254,22 +253,25 @@ const settleCall = (
   circuit: Circuit,
   phase: Closed,
   permit: Permit,
-  counted: Outcome["_tag"],
+  counted: Outcome,
   duration: number,
-  at: number,
-  retryAfter: number
+  at: number
 ): Step => {
   // Before anything is judged: a call that is back is no longer in flight.
   if (permit.call !== undefined) phase.inFlight?.remove(permit.call)
-  if (counted === "Ignored") return advance(policy, circuit, at)
+  if (counted._tag === "Ignored") return advance(policy, circuit, at)
   if (isCold(phase, at)) return stay(circuit)
-  const readings = phase.evidence.record(counted === "Failure", duration, at)
+  const failed = counted._tag === "Failure"
+  const readings = phase.evidence.record(failed, duration, at, failed && counted.isSoft)
   return readings === undefined || circuit.override === "ForcedClosed"
     ? stay(circuit)
-    : trip(policy, circuit, phase, readings, at, retryAfter)
+    : trip(policy, circuit, phase, readings, at, retryAfterOf(counted))
 }
 
-const millis = (hint: Duration.Duration | undefined): number => hint === undefined ? 0 : Duration.toMillis(hint)
+const ignored: Outcome = { _tag: "Ignored" }
+
+const retryAfterOf = (outcome: Outcome): number =>
+  outcome._tag === "Failure" && outcome.retryAfter !== undefined ? Duration.toMillis(outcome.retryAfter) : 0
 
 const probeFailed = (
   policy: MachinePolicy,

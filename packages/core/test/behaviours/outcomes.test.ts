@@ -19,6 +19,38 @@ const forgiving = withBreaker<string, string>({
   classify: (exit) => Exit.isFailure(exit) ? Outcome.success : Outcome.fromExit(exit)
 })
 
+const overloaded = Effect.fail("429").pipe(
+  withBreaker({ key, classify: () => Outcome.failure({ soft: true }) }),
+  Effect.exit
+)
+
+describe("a soft failure", () => {
+  it.effect("is no failure in a row, and doesn't end one", () =>
+    Effect.gen(function*() {
+      yield* failing
+      yield* Effect.repeat(overloaded, { times: 5 })
+      assert.strictEqual(yield* phase, "Closed")
+      assert.strictEqual((yield* state).counts.failed, 7)
+      yield* failing
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) })))
+
+  it.effect("counts in a rate", () =>
+    Effect.gen(function*() {
+      yield* overloaded
+      assert.strictEqual(yield* phase, "Closed")
+      yield* overloaded
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under({ ...first, tripRule: TripRule.failureRate({ threshold: 0.5, window: 10, minimumCalls: 2 }) })))
+
+  it.effect("fails a probe", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      yield* overloaded
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under(first)))
+})
+
 describe("an expected error", () => {
   it.effect("22: it surfaces and is no failure of the dependency", () =>
     Effect.gen(function*() {

@@ -29,7 +29,7 @@ class Failing {
   fail(times = 1): void {
     for (let i = 0; i < times; i++) {
       this.shared.beginCounting(this.count, 0)
-      this.evidence.record(true, 0, 0)
+      this.evidence.record(true, 0, 0, false)
     }
   }
 

@@ -33,7 +33,7 @@ class Counter {
   }
 
   record(failed: boolean, at: number): void {
-    this.evidence.record(failed, 0, at - this.began)
+    this.evidence.record(failed, 0, at - this.began, false)
     if (!failed) this.succeeded++
     this.calls.push({ failed, at })
   }
@@ -219,9 +219,9 @@ describe("a process that begins to count", () => {
   it("tells of what comes then; of a window of time, all that it never told", () => {
     const rule: Rule = { _tag: "Any", rules: [consecutive, byCalls(10), failures] }
     const evidence = makeEvidence(rule, undefined, [], 0)
-    evidence.record(true, 0, 100)
+    evidence.record(true, 0, 100, false)
     const told = SharedEvidence.begin(undefined, count(evidence, 100), 0)
-    evidence.record(true, 0, 2_000)
+    evidence.record(true, 0, 2_000, false)
     const now = count(evidence, 2_000)
     assert.deepStrictEqual(SharedEvidence.report(told, now), [
       { _tag: "Consecutive", succeeded: false, failures: 1 },
@@ -229,7 +229,7 @@ describe("a process that begins to count", () => {
       { _tag: "Time", buckets: [{ begin: 0, calls: 1, hits: 1 }, { begin: 2_000, calls: 1, hits: 1 }], known: 2 }
     ])
     const again = SharedEvidence.begin(now, count(evidence, 3_000), 0)
-    evidence.record(true, 0, 3_100)
+    evidence.record(true, 0, 3_100, false)
     assert.deepStrictEqual(SharedEvidence.report(again, count(evidence, 3_100)).at(2), {
       _tag: "Time",
       buckets: [{ begin: 3_000, calls: 1, hits: 1 }],

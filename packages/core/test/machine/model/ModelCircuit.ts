@@ -117,7 +117,7 @@ export class ModelCircuit {
     const retryAfter = failed && outcome.retryAfter !== undefined ? Duration.toMillis(outcome.retryAfter) : 0
     if (phase._tag === "Closed") {
       if (at < this.warmAt) return
-      phase.evidence.record({ at, failed, duration })
+      phase.evidence.record({ at, failed, soft: failed && outcome.isSoft, duration })
       this.judge(at, phase.evidence.verdict(at), retryAfter)
     } else if (phase._tag === "HalfOpen") {
       const { failureThreshold, successThreshold } = this.policy.halfOpen

@@ -10,6 +10,7 @@ type Leaf = Exclude<Rule, { readonly rules: unknown }>
 export interface ModelOutcome {
   readonly at: number
   readonly failed: boolean
+  readonly soft: boolean
   readonly duration: number
 }
 
@@ -117,7 +118,8 @@ export class ModelEvidence {
     switch (leaf._tag) {
       case "Consecutive": {
         const lastSuccess = outcomes.findLastIndex(({ failed }) => !failed)
-        return { _tag: leaf._tag, failures: outcomes.length - 1 - lastSuccess, threshold: leaf.failures }
+        const failures = outcomes.slice(lastSuccess + 1).filter(({ soft }) => !soft).length
+        return { _tag: leaf._tag, failures, threshold: leaf.failures }
       }
       case "Failures": {
         const failures = outcomes.filter(({ failed }) => failed).length

@@ -43,7 +43,7 @@ export const mutants: ReadonlyArray<readonly [fault: string, subject: Subject, s
     "counts an ignored call as a failure",
     settling((event) =>
       event.outcome._tag === "Ignored"
-        ? { event: { ...event, outcome: { _tag: "Failure", retryAfter: undefined } } }
+        ? { event: { ...event, outcome: { _tag: "Failure", retryAfter: undefined, isSoft: false } } }
         : {}
     )
   ],
@@ -158,7 +158,7 @@ export const mutants: ReadonlyArray<readonly [fault: string, subject: Subject, s
     "doesn't open for as long as a failure asks",
     settling((event) => ({
       event: event.outcome._tag === "Failure"
-        ? { ...event, outcome: { _tag: "Failure", retryAfter: undefined } }
+        ? { ...event, outcome: { ...event.outcome, retryAfter: undefined } }
         : event
     }))
   ],
@@ -188,11 +188,28 @@ export const mutants: ReadonlyArray<readonly [fault: string, subject: Subject, s
   [
     "lets nothing leave a window of time",
     measuring((evidence, from) => ({
-      record: (failed, duration) => evidence.record(failed, duration, from),
+      record: (failed, duration, _, soft) => evidence.record(failed, duration, from, soft),
       verdict: () => evidence.verdict(from),
       overdue: () => evidence.overdue(from),
       readings: () => evidence.readings(from),
       measured: () => evidence.measured(from),
+      totals: () => evidence.totals()
+    }))
+  ],
+  [
+    "counts a soft failure among those in a row",
+    settling((event) => ({
+      event: event.outcome._tag === "Failure" ? { ...event, outcome: { ...event.outcome, isSoft: false } } : event
+    }))
+  ],
+  [
+    "ends a streak with a soft failure",
+    measuring((evidence) => ({
+      record: (failed, duration, now, soft) => evidence.record(failed && !soft, duration, now, soft),
+      verdict: (now) => evidence.verdict(now),
+      overdue: (now) => evidence.overdue(now),
+      readings: (now) => evidence.readings(now),
+      measured: (now) => evidence.measured(now),
       totals: () => evidence.totals()
     }))
   ],

@@ -43,7 +43,11 @@ const outcomeOf = (end: End, retryAfter?: number): Outcome =>
     ? { _tag: "Success" }
     : end === "i"
     ? { _tag: "Ignored" }
-    : { _tag: "Failure", retryAfter: retryAfter === undefined ? undefined : Duration.millis(retryAfter) }
+    : {
+      _tag: "Failure",
+      retryAfter: retryAfter === undefined ? undefined : Duration.millis(retryAfter),
+      isSoft: end === "o"
+    }
 
 class Run {
   private readonly subject: Subject

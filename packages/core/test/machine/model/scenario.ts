@@ -3,8 +3,8 @@ import type { Override } from "../../../src/machine/Circuit.ts"
 import { policy, type PolicyData } from "./policies.ts"
 import { Random } from "./random.ts"
 
-/** How a call ends: in a success, a failure, or neither. */
-export type End = "s" | "f" | "i"
+/** How a call ends: in a success, a failure, one that is in no streak, or neither. */
+export type End = "s" | "f" | "o" | "i"
 
 /** Where the clock is set: so far from here, or so far from an instant that a circuit waits for. */
 export type Move =
@@ -50,6 +50,8 @@ const overrides = ["None", "ForcedOpen", "ForcedClosed", "Disabled", "MetricsOnl
 interface Mood {
   readonly failing: number
   readonly ignoring: number
+  /** How many of the failures are soft. */
+  readonly soft: number
   readonly operated: number
   readonly clockBroken: number
   /** How many calls may come in a row. Long rows fill large windows, but take their time. */
@@ -57,7 +59,7 @@ interface Mood {
 }
 
 const end = (random: Random, mood: Mood): End =>
-  random.chance(mood.ignoring) ? "i" : random.chance(mood.failing) ? "f" : "s"
+  random.chance(mood.ignoring) ? "i" : !random.chance(mood.failing) ? "s" : random.chance(mood.soft) ? "o" : "f"
 
 const move = (random: Random, mood: Mood, keys: number): Move =>
   random.weighted<Move>([
@@ -111,6 +113,7 @@ export const scenario = (seed: number, length: number): Scenario => {
   const mood = {
     failing: random.pick([0.05, 0.15, 0.5, 0.8, 1]),
     ignoring: random.pick([0, 0.1, 0.4]),
+    soft: random.pick([0, 0, 0.2, 0.6]),
     operated: random.pick([0, 0, 0.3, 1.5, 4]),
     clockBroken: random.pick([0, 0.3, 3]),
     longest: random.pick([12, 25, 25, 75])
@@ -142,7 +145,9 @@ export const eventText = (event: ScenarioEvent): string => {
     case "Clock":
       return instant(event.move)
     case "Settle": {
-      const hint = event.retryAfter === undefined || event.end !== "f" ? "" : ` retryAfter ${event.retryAfter} ms`
+      const hint = event.retryAfter === undefined || (event.end !== "f" && event.end !== "o")
+        ? ""
+        : ` retryAfter ${event.retryAfter} ms`
       return `${name(event.key)}: settle call ${event.call} with ${event.end}${hint}, took ${event.duration} ms`
     }
     case "SettleAgain":
