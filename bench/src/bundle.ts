@@ -23,5 +23,6 @@ const kiloBytes = async (program: string): Promise<number> => {
 export const measureBundles = async () => ({
   bare: await kiloBytes("bare"),
   reclose: await kiloBytes("reclose"),
+  recloseShared: await kiloBytes("recloseShared"),
   effect: await kiloBytes("effect")
 })

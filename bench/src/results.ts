@@ -89,7 +89,7 @@ export const byteResult = (weights: ReadonlyMap<string, Bytes>, subject: string,
 
 /** Bundling gives the same bytes every time. */
 export const bundleResult = (
-  { reclose, ...beside }: { readonly reclose: number; readonly bare: number; readonly effect: number }
+  { reclose, ...beside }: Readonly<Record<"reclose" | "recloseShared" | "bare" | "effect", number>>
 ): SizeResult => ({
   unit: "kB",
   value: reclose,

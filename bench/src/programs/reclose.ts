@@ -1,12 +1,11 @@
 /** The same, guarded by us. */
-import { CircuitBreaker, CircuitStore, TripRule, withBreaker } from "@reclose/core"
+import { CircuitBreaker, TripRule, withBreaker } from "@reclose/core"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 
-const Breakers = CircuitBreaker.layer({
+const Breakers = CircuitBreaker.layerLocal({
   tripRule: TripRule.failureRate({ threshold: 0.5, window: 100, minimumCalls: 20 }),
   openDuration: "30 seconds"
-}).pipe(Layer.provide(CircuitStore.layerMemory))
+})
 
 Effect.sync(() => console.log("hello")).pipe(
   withBreaker("greetings"),

@@ -8,7 +8,6 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import type * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -17,12 +16,13 @@ import type * as Stream from "effect/Stream"
 import type { CircuitEvent, Transition } from "./CircuitEvent.ts"
 import type { CircuitOpen } from "./CircuitOpen.ts"
 import { type CircuitState, readState } from "./CircuitState.ts"
-import { CircuitStore } from "./CircuitStore.ts"
+import type { CircuitStore } from "./CircuitStore.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { Engine } from "./internal/Engine.ts"
 import { EventBus } from "./internal/EventBus.ts"
 import { isKey, keyError, keyIssue } from "./internal/Key.ts"
 import { makePolicies } from "./internal/Policies.ts"
+import { StoreKey } from "./internal/StoreKey.ts"
 import { takeSnapshot } from "./machine/Snapshot.ts"
 import type { Event } from "./machine/Step.ts"
 import type { Outcome } from "./Outcome.ts"
@@ -133,11 +133,10 @@ export interface Breaker {
   readonly events: Stream.Stream<CircuitEvent>
 }
 
-const make = Effect.fnUntraced(function*(
-  policy: Policy = {}
-): Effect.fn.Return<Breaker, PolicyError, CircuitStore | Scope.Scope> {
-  const store = yield* CircuitStore
-  const scope = yield* Effect.scope
+const makeWith = Effect.fnUntraced(function*(
+  policy: Policy,
+  store: CircuitStore["Service"] | undefined
+): Effect.fn.Return<Breaker, PolicyError, Scope.Scope> {
   const clock = yield* Clock.Clock
   const events = new EventBus<CircuitEvent>()
   const transitions = new EventBus<Transition>()
@@ -156,34 +155,17 @@ const make = Effect.fnUntraced(function*(
     context: yield* Effect.context<never>(),
     random: yield* Random.Random
   })
-  const { sync } = engine
-  yield* Effect.addFinalizer(() => Effect.andThen(sync.flush, sync.end))
-  if (sync.policy.background) yield* Effect.forkScoped(sync.listen)
-
-  // Reads under way, each owned by the breaker: a caller that goes away must not take with it what others wait for.
-  const reads = new Map<string, Fiber.Fiber<CircuitEntry | undefined>>()
-
-  const read = (key: string): Effect.Effect<Fiber.Fiber<CircuitEntry | undefined>> => {
-    const added = Effect.map(sync.hydrate(key), (seen) => engine.add(key, seen))
-    return Effect.map(Effect.forkIn(added, scope, { startImmediately: true }), (fiber) => {
-      reads.set(key, fiber)
-      // Runs at once for a store that answers at once.
-      fiber.addObserver(() => reads.delete(key))
-      return fiber
-    })
+  const { sharing } = engine
+  if (sharing !== undefined) {
+    yield* Effect.addFinalizer(() => Effect.andThen(sharing.flush, sharing.end))
+    if (sharing.policy.background) yield* Effect.forkScoped(sharing.listen)
   }
 
   /** The circuit of a key, read from the store if this is its first use; undefined where there is no room for it. */
   const acquire = (key: string): Effect.Effect<CircuitEntry | undefined> => {
-    const entry = engine.table.get(key)
+    const entry = engine.get(key)
     if (entry !== undefined) return Effect.succeed(entry)
-    const fiber = reads.get(key)
-    // Not worth a question to the store, whose answer would have no place.
-    if (fiber === undefined && !engine.table.mayHold(engine.at())) return Effect.succeed(engine.add(key, undefined))
-    return Effect.map(
-      Effect.flatMap(fiber === undefined ? read(key) : Effect.succeed(fiber), Fiber.await),
-      (exit) => exit._tag === "Success" ? exit.value : engine.add(key, undefined)
-    )
+    return sharing === undefined ? Effect.succeed(engine.add(key, undefined)) : sharing.acquire(key)
   }
 
   const run = (key: string, event: Event): Effect.Effect<void, PolicyError> =>
@@ -203,13 +185,13 @@ const make = Effect.fnUntraced(function*(
 
   /** The state of a key that no call has used yet, as the store knows it. Looking takes no place in the table. */
   const unusedState = (key: string): Effect.Effect<CircuitState> =>
-    Effect.map(sync.look(key), (seen) => {
+    Effect.map(sharing === undefined ? Effect.undefined : sharing.look(key), (seen) => {
       const state = readState(engine.look(key, seen), engine.at())
       return seen?.record === undefined ? { ...state, generation: 0 } : state
     })
 
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
-    const entry = engine.table.get(key)
+    const entry = engine.get(key)
     if (entry !== undefined) return engine.enter(entry, call, classify)
     // Only `CircuitOpen` may join the errors of a guarded call. A key that can't be one is a mistake in the program.
     if (!isKey(key)) return Effect.die(keyError(key))
@@ -221,7 +203,7 @@ const make = Effect.fnUntraced(function*(
     enterUnsafe,
     state: (key) =>
       Effect.suspend(() => {
-        const entry = engine.table.get(key)
+        const entry = engine.get(key)
         if (entry !== undefined) return Effect.succeed(stateOf(entry))
         return isKey(key) ? unusedState(key) : Effect.fail(keyError(key))
       }),
@@ -235,7 +217,7 @@ const make = Effect.fnUntraced(function*(
     isolate: (key) =>
       Effect.acquireRelease(run(key, { _tag: "Isolate" }), () =>
         Effect.sync(() => {
-          const entry = engine.table.get(key)
+          const entry = engine.get(key)
           if (entry !== undefined) engine.run(entry, { _tag: "Release" })
         })),
     update: (policy) => Effect.map(makePolicies(policy), (policies) => engine.update(policies)),
@@ -253,7 +235,7 @@ const make = Effect.fnUntraced(function*(
         for (const { key, ...circuit } of circuits) engine.replace(key, circuit)
         return Effect.void
       }),
-    flush: sync.flush,
+    flush: sharing === undefined ? Effect.void : sharing.flush,
     transitions: transitions.stream,
     events: events.stream
   }
@@ -299,7 +281,31 @@ export class CircuitBreaker extends Context.Service<CircuitBreaker, Breaker>()("
    *
    * @since 0.1.0
    */
-  static readonly make: (policy?: Policy) => Effect.Effect<Breaker, PolicyError, CircuitStore | Scope.Scope> = make
+  static readonly make = (policy: Policy = {}): Effect.Effect<Breaker, PolicyError, CircuitStore | Scope.Scope> =>
+    Effect.flatMap(StoreKey, (store) => makeWith(policy, store))
+
+  /**
+   * Makes a breaker whose circuits are its own, as `layerLocal` does, that lives as long as the scope.
+   *
+   * **Example** (A breaker without a Layer)
+   *
+   * ```ts
+   * import { CircuitBreaker, TripRule } from "@reclose/core"
+   * import { Effect } from "effect"
+   *
+   * const program = Effect.gen(function*() {
+   *   const breaker = yield* CircuitBreaker.makeLocal({ tripRule: TripRule.consecutive(1) })
+   *   yield* Effect.fail("down").pipe(breaker.withBreaker("quotes"), Effect.flip)
+   *   return (yield* breaker.state("quotes")).phase
+   * })
+   *
+   * await Effect.runPromise(Effect.scoped(program)) // => "Open"
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly makeLocal = (policy: Policy = {}): Effect.Effect<Breaker, PolicyError, Scope.Scope> =>
+    makeWith(policy, undefined)
 
   /**
    * Provides a breaker with a policy; every field of it has a default.
@@ -329,7 +335,33 @@ export class CircuitBreaker extends Context.Service<CircuitBreaker, Breaker>()("
    * @since 0.1.0
    */
   static readonly layer = (policy?: Policy): Layer.Layer<CircuitBreaker, PolicyError, CircuitStore> =>
-    Layer.effect(this, make(policy))
+    Layer.effect(this, this.make(policy))
+
+  /**
+   * Provides a breaker whose circuits are its own: they are shared with nobody and end with the layer.
+   *
+   * **Details**
+   *
+   * It needs no store and knows nothing of sharing, which halves what a small program is made of. What a policy says of
+   * stores, such as `flushEvery`, has no meaning here. Otherwise it is the breaker of `layer`.
+   *
+   * **Example** (One process, one breaker)
+   *
+   * ```ts
+   * import { CircuitBreaker, TripRule, withBreaker } from "@reclose/core"
+   * import { Effect } from "effect"
+   *
+   * const Breakers = CircuitBreaker.layerLocal({ tripRule: TripRule.consecutive(3) })
+   *
+   * const program = Effect.succeed("42").pipe(withBreaker("quotes"))
+   *
+   * await Effect.runPromise(Effect.provide(program, Breakers)) // => "42"
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly layerLocal = (policy?: Policy): Layer.Layer<CircuitBreaker, PolicyError> =>
+    Layer.effect(this, this.makeLocal(policy))
 }
 
 interface Guard extends Effect.Effect<unknown, unknown, unknown> {

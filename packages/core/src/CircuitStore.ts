@@ -5,12 +5,17 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { CircuitRecord } from "./CircuitRecord.ts"
+import type { CircuitStoreError } from "./CircuitStoreError.ts"
 import { EventBus } from "./internal/EventBus.ts"
+import type { Share } from "./internal/Sharing.ts"
+import { storeKey } from "./internal/StoreKey.ts"
+import { share } from "./sync/Sync.ts"
+
+export { CircuitStoreError, type CircuitStoreReason } from "./CircuitStoreError.ts"
 
 const maxHeld = 100_000
 
@@ -54,58 +59,11 @@ export type Change =
   | { readonly _tag: "Missed" }
 
 /**
- * Why a store could not do what it was asked.
+ * What a store is made of: a register for each key that can be read, and replaced by whoever has seen its latest version.
  *
  * **Details**
  *
- * - `Unavailable`: it could not be reached, or failed by itself.
- * - `Timeout`: it did not answer in time.
- * - `Throttled`: it asks for fewer requests.
- * - `Denied`: it refuses this program, for lack of rights or a wrong secret.
- * - `Missing`: what it keeps records in is not there, such as a table.
- * - `WrongType`: the key holds something that is none of ours.
- * - `Oversized`: the key or the record is larger than it takes.
- * - `Corrupt`: what it holds is no record.
- * - `ForeignVersion`: what it holds is a record of another release.
- * - `ForeignPolicy`: what it holds was counted under another trip rule.
- *
- * @category errors
- * @since 0.1.0
- */
-export type CircuitStoreReason =
-  | "Unavailable"
-  | "Timeout"
-  | "Throttled"
-  | "Denied"
-  | "Missing"
-  | "WrongType"
-  | "Oversized"
-  | "Corrupt"
-  | "ForeignVersion"
-  | "ForeignPolicy"
-
-/**
- * A store could not do what it was asked. The message says what to do about it.
- *
- * @category errors
- * @since 0.1.0
- */
-export class CircuitStoreError extends Data.TaggedError("CircuitStoreError")<{
-  /** The key it was about; for `changes` and `list` empty, or a prefix. */
-  readonly key: string
-  readonly operation: "read" | "replace" | "changes" | "list"
-  readonly reason: CircuitStoreReason
-  readonly message: string
-  readonly cause?: unknown
-}> {}
-
-/**
- * Where circuits are kept beyond the life of a breaker and shared between processes: a register for each key that can be
- * read, and replaced by whoever has seen its latest version.
- *
- * **Details**
- *
- * A store never decides anything and knows nothing of circuits. It keeps a record for each key:
+ * A register never decides anything and knows nothing of circuits. It keeps a record for each key:
  *
  * - `read` answers what is held, and by the store's own clock when.
  * - `replace` holds `next` if what is held still has the version of `seen`, or if nothing is held and `seen` is
@@ -117,10 +75,10 @@ export class CircuitStoreError extends Data.TaggedError("CircuitStoreError")<{
  * A record may be dropped once its `timeToLive` is over, and need not be: breakers judge by its `time`. Breakers read
  * many keys at once where they have to; a store that can batch reads does so by itself.
  *
- * @category services
+ * @category models
  * @since 0.1.0
  */
-export class CircuitStore extends Context.Service<CircuitStore, {
+export interface CircuitRegister {
   readonly read: (key: string) => Effect.Effect<Seen, CircuitStoreError>
   readonly replace: (
     key: string,
@@ -129,9 +87,68 @@ export class CircuitStore extends Context.Service<CircuitStore, {
   ) => Effect.Effect<Replaced, CircuitStoreError>
   readonly changes: Stream.Stream<Change, CircuitStoreError> | undefined
   readonly list: (prefix: string) => Stream.Stream<string, CircuitStoreError>
-}>()("@reclose/core/CircuitStore") {
+}
+
+/**
+ * Where circuits are kept beyond the life of a breaker and shared between processes.
+ *
+ * **Details**
+ *
+ * A store is a register, and what it takes to share circuits through one, which `CircuitStore.make` adds. A program whose
+ * circuits are its own needs no store, see `CircuitBreaker.layerLocal`.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class CircuitStore extends Context.Service<
+  CircuitStore,
+  CircuitRegister & {
+    /** How a breaker shares its circuits through this store. From `CircuitStore.make`. */
+    readonly share: Share
+  }
+>()(storeKey) {
   /**
-   * Keeps circuits in this process, for as long as the layer lives: in tests, and for programs of one process.
+   * Makes a store of a register: all there is to write for a store of one's own.
+   *
+   * **Details**
+   *
+   * `@reclose/core/testing` has the tests that a register has to pass.
+   *
+   * **Example** (A register in a map)
+   *
+   * ```ts
+   * import { type CircuitRecord, CircuitStore } from "@reclose/core"
+   * import { Clock, Effect, Layer, Stream } from "effect"
+   *
+   * const MapStore = Layer.sync(CircuitStore, () => {
+   *   const held = new Map<string, CircuitRecord.CircuitRecord>()
+   *   const look = (key: string) =>
+   *     Effect.map(Clock.currentTimeMillis, (time) => ({ record: held.get(key), time, precision: 1 }))
+   *   return CircuitStore.make({
+   *     read: look,
+   *     replace: (key, seen, next) =>
+   *       Effect.map(look(key), (current) => {
+   *         if (current.record?.version !== seen?.version) return { _tag: "Conflict", seen: current }
+   *         held.set(key, next)
+   *         return { _tag: "Replaced", time: current.time, precision: 1 }
+   *       }),
+   *     changes: undefined,
+   *     list: (prefix) => Stream.fromIterable(held.keys()).pipe(Stream.filter((key) => key.startsWith(prefix)))
+   *   })
+   * })
+   *
+   * const read = Effect.flatMap(CircuitStore, (store) => store.read("quotes"))
+   *
+   * const seen = await Effect.runPromise(Effect.provide(read, MapStore))
+   * seen.record // => undefined
+   * ```
+   *
+   * @since 0.1.0
+   */
+  static readonly make = (register: CircuitRegister): CircuitStore["Service"] => ({ ...register, share })
+
+  /**
+   * Keeps circuits in this process, for as long as the layer lives: in tests, and where breakers come and go.
    *
    * **Details**
    *
@@ -169,7 +186,7 @@ export class CircuitStore extends Context.Service<CircuitStore, {
         time: clock.currentTimeMillisUnsafe(),
         precision: 1
       })
-      return this.of({
+      return this.make({
         read: (key) => Effect.sync(() => look(key)),
         replace: (key, seen, next) =>
           Effect.sync((): Replaced => {

@@ -17,6 +17,7 @@ export * as CircuitRecord from "./CircuitRecord.ts"
 export type { CallCounts, CircuitState } from "./CircuitState.ts"
 export {
   type Change,
+  type CircuitRegister,
   CircuitStore,
   CircuitStoreError,
   type CircuitStoreReason,

@@ -155,7 +155,7 @@ export class TestStore {
         time: clock.currentTimeMillisUnsafe(),
         precision: 1
       })
-      return {
+      return CircuitStore.make({
         read: (key) =>
           Effect.suspend(() => {
             this.reads++
@@ -171,7 +171,7 @@ export class TestStore {
           }),
         changes: undefined,
         list: () => Stream.fromIterable(this.held.keys())
-      }
+      })
     })
   )
 }

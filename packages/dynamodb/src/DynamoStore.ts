@@ -113,7 +113,7 @@ const make = Effect.fnUntraced(function*(
   const register = yield* makeRegister({ tableName, prefix, attribute })
   const look = yield* makeLook(register, tableName)
 
-  return CircuitStore.of({
+  return CircuitStore.make({
     read: (key) =>
       register.checkKey(key).pipe(
         Effect.andThen(look(key)),

@@ -51,7 +51,7 @@ const make = Effect.fnUntraced(function*({ prefix = defaultPrefix }: Options) {
   }
   const redis = yield* Redis.Redis
   const channel = `${prefix}changes`
-  return CircuitStore.of({
+  return CircuitStore.make({
     read: read(redis, prefix),
     replace: replace(redis, prefix, channel),
     changes: changes(redis, channel),

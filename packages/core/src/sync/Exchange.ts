@@ -6,11 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitRecord } from "../CircuitRecord.ts"
-import { type CircuitStore, CircuitStoreError, type Replaced, type Seen } from "../CircuitStore.ts"
+import type { CircuitRegister, Replaced, Seen } from "../CircuitStore.ts"
+import { CircuitStoreError } from "../CircuitStoreError.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
-import type { Circuit, Closed } from "../machine/Circuit.ts"
-import type { Permit, PhaseChange } from "../machine/Step.ts"
+import type { Host } from "../internal/Sharing.ts"
+import type { Closed } from "../machine/Circuit.ts"
+import type { Permit } from "../machine/Step.ts"
 import { fingerprint } from "./Fingerprint.ts"
 import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
 import { type Done, SharedCircuit } from "./SharedCircuit.ts"
@@ -21,23 +23,6 @@ import { StoreClock } from "./StoreClock.ts"
 const asleep = 250
 /** How often an exchange is tried again at once when somebody else was faster. */
 const triesAtOnce = 4
-
-/** What the sync needs of the breaker whose circuits it shares. */
-export interface Host {
-  readonly get: (key: string) => CircuitEntry | undefined
-  readonly entries: () => Iterable<CircuitEntry>
-  /** The wall clock, in milliseconds. */
-  readonly wall: () => number
-  /** The clock of the process, in milliseconds. */
-  readonly now: () => number
-  /** The time of the circuits, which never goes back, in milliseconds. */
-  readonly at: () => number
-  /** Puts the shared circuit in the place of the process's own. */
-  readonly take: (entry: CircuitEntry, circuit: Circuit, changes: ReadonlyArray<PhaseChange>) => void
-  /** Gives back a probe that nobody will make. */
-  readonly release: (entry: CircuitEntry, permit: Permit) => void
-  readonly publish: (event: CircuitEvent) => void
-}
 
 /** Forks what may go on after nobody waits for it any more, until the breaker ends. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -65,12 +50,12 @@ interface Write {
 export class Exchange {
   policy: SyncPolicy
   private readonly process: string
-  private readonly store: CircuitStore["Service"]
+  private readonly store: CircuitRegister
   private readonly host: Host
   private readonly fork: Fork
   private readonly clock = new StoreClock()
 
-  constructor(process: string, store: CircuitStore["Service"], host: Host, policy: SyncPolicy, fork: Fork) {
+  constructor(process: string, store: CircuitRegister, host: Host, policy: SyncPolicy, fork: Fork) {
     this.fork = fork
     this.process = process
     this.store = store

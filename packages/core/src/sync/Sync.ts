@@ -10,13 +10,14 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import type { CircuitRecord } from "../CircuitRecord.ts"
-import type { Change, CircuitStore, Seen } from "../CircuitStore.ts"
+import type { Change, CircuitRegister, Seen } from "../CircuitStore.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
+import type { Host, Lease, Share, Sharing } from "../internal/Sharing.ts"
 import type { Circuit } from "../machine/Circuit.ts"
-import type { Permit, PhaseChange } from "../machine/Step.ts"
-import { Exchange, type Host, storeFailed } from "./Exchange.ts"
+import type { PhaseChange } from "../machine/Step.ts"
+import { Exchange, type Fork, storeFailed } from "./Exchange.ts"
+import { FirstUse } from "./FirstUse.ts"
 import type { Settlement, Steering } from "./Plan.ts"
 import type { SharedCircuit } from "./SharedCircuit.ts"
 
@@ -27,12 +28,10 @@ const remembered = 150
 /** After how many refreshes that did not happen a circuit is as unknown as on its first use: twenty seconds by default. */
 const forgotten = 10
 
-/** The right to probe; or that there is none to be had; or that the process has to judge by itself. */
-export type Lease = Permit | "Refused" | "Alone"
-
-export class Sync {
+export class Sync implements Sharing {
   private readonly exchange: Exchange
-  private readonly changes: CircuitStore["Service"]["changes"]
+  private readonly firstUse: FirstUse
+  private readonly changes: CircuitRegister["changes"]
   private readonly host: Host
   private readonly context: Context.Context<never>
   private readonly random: Random.Random
@@ -40,18 +39,13 @@ export class Sync {
   /** The circuits that have something to tell or to learn. */
   private readonly pending = new Set<CircuitEntry>()
   private hasEnded = false
-  private lookFailed = false
 
-  constructor(options: {
-    readonly store: CircuitStore["Service"]
-    readonly host: Host
-    readonly policy: SyncPolicy
-    readonly context: Context.Context<never>
-    readonly random: Random.Random
-  }) {
+  constructor(store: CircuitRegister, options: Parameters<Share>[1]) {
     const process = Math.floor(options.random.nextDoubleUnsafe() * 36 ** 8).toString(36)
-    this.exchange = new Exchange(process, options.store, options.host, options.policy, (effect) => this.fork(effect))
-    this.changes = options.store.changes
+    const fork: Fork = (effect) => this.fork(effect)
+    this.exchange = new Exchange(process, store, options.host, options.policy, fork)
+    this.firstUse = new FirstUse(this.exchange, options.host, fork)
+    this.changes = store.changes
     this.host = options.host
     this.context = options.context
     this.random = options.random
@@ -67,31 +61,14 @@ export class Sync {
 
   // --- what calls ask for -------------------------------------------------------------------------------------------
 
-  /** What the store holds of a key that is used for the first time. Undefined if it doesn't say so in time. */
-  hydrate(key: string): Effect.Effect<Seen | undefined> {
-    return Effect.catchCause(this.exchange.hydrate(key), (cause) =>
-      Effect.sync(() => {
-        this.host.publish(storeFailed(key, "read", cause))
-        return undefined
-      }))
+  acquire(key: string): Effect.Effect<CircuitEntry | undefined> {
+    return this.firstUse.acquire(key)
   }
 
-  /** What the store holds of a key that only somebody looks at. That it doesn't say is told once. */
   look(key: string): Effect.Effect<Seen | undefined> {
-    return Effect.matchCause(this.exchange.hydrate(key), {
-      onSuccess: (seen) => {
-        this.lookFailed = false
-        return seen
-      },
-      onFailure: (cause) => {
-        if (!this.lookFailed) this.host.publish(storeFailed(key, "read", cause))
-        this.lookFailed = true
-        return undefined
-      }
-    })
+    return this.firstUse.look(key)
   }
 
-  /** Begins to share a circuit as the store knows it. */
   begin(entry: CircuitEntry, seen: Seen | undefined): void {
     if (seen?.record !== undefined) this.exchange.learn(entry, seen.record)
     // Somebody fails: what the first call comes to may matter to all.
@@ -104,12 +81,10 @@ export class Sync {
     this.askAnew(entry, this.host.at())
   }
 
-  /** Rests a circuit on a record that was just read. */
-  learn(entry: CircuitEntry, record: CircuitRecord): void {
-    this.exchange.learn(entry, record)
+  learn(entry: CircuitEntry, seen: Seen | undefined): void {
+    if (seen?.record !== undefined) this.exchange.learn(entry, seen.record)
   }
 
-  /** Asks the store for the right to probe. Undefined if as many calls ask already as may probe. */
   lease(entry: CircuitEntry): Fiber.Fiber<Lease> | undefined {
     const shared = this.exchange.shared(entry)
     const { circuit: { phase }, policy: { halfOpen } } = entry
@@ -129,7 +104,6 @@ export class Sync {
     return fiber
   }
 
-  /** Notes that a circuit changed its phase. */
   changed(entry: CircuitEntry, before: Circuit, changes: ReadonlyArray<PhaseChange>): void {
     const count = before.phase._tag === "Closed" ? this.exchange.count(entry, before.phase) : undefined
     const isFailure = changes.some(({ reason }) => reason._tag === "Tripped" || reason._tag === "ProbeFailed")
@@ -137,25 +111,21 @@ export class Sync {
     this.schedule(entry, this.host.at())
   }
 
-  /** Notes how a probe ended that left the circuit on trial. */
   settled(entry: CircuitEntry, probe: number, outcome: Settlement["outcome"], duration: number): void {
     this.exchange.shared(entry).settled(probe, outcome, duration)
     this.schedule(entry, this.host.at())
   }
 
-  /** Notes an operator's act. */
   steered(entry: CircuitEntry, act: Steering): void {
     this.exchange.shared(entry).steered(act)
     this.schedule(entry, this.host.at())
   }
 
-  /** Notes that an operator put another circuit in the place of one, which it takes over from. */
   overruled(entry: CircuitEntry, before: CircuitEntry | undefined): void {
     entry.shared = this.exchange.shared(before ?? entry).successor()
     this.schedule(entry, this.host.at())
   }
 
-  /** Notes that a failure is about to be counted, the first since the last exchange. */
   failing(entry: CircuitEntry): void {
     entry.isFailing = true
     const { phase } = entry.circuit
@@ -165,7 +135,6 @@ export class Sync {
     this.schedule(entry, Math.max(this.host.at(), shared.toldAt + this.policy.flushEvery))
   }
 
-  /** Looks whether something is due, for processes without background work. */
   touched(entry: CircuitEntry): void {
     const shared = this.exchange.shared(entry)
     const now = this.host.at()
@@ -176,7 +145,6 @@ export class Sync {
     } else if (shared.delays === 0 && now >= shared.askedAt + this.policy.refreshEvery) this.askAnew(entry, now)
   }
 
-  /** For a circuit of which a frozen process has not heard for long, what its next call has to wait for. */
   relearn(entry: CircuitEntry): Effect.Effect<unknown> | undefined {
     const shared = this.exchange.shared(entry)
     const now = this.host.at()
@@ -185,14 +153,12 @@ export class Sync {
     return Effect.raceFirst(Fiber.await(this.fork(this.run(entry, "Ask"))), Effect.sleep(this.policy.hydrateTimeout))
   }
 
-  /** Notes that a circuit counts in another way from here on, though nothing has happened to it. */
   recounted(entry: CircuitEntry, before: Circuit): void {
     const { phase } = entry.circuit
     if (entry.shared === undefined || phase._tag !== "Closed" || before.phase._tag !== "Closed") return
     entry.shared.recount(this.exchange.count(entry, before.phase), this.exchange.count(entry, phase))
   }
 
-  /** Tells the store whatever waits to be told. */
   readonly flush: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(
       Effect.forEach(
@@ -206,7 +172,6 @@ export class Sync {
 
   // --- background ---------------------------------------------------------------------------------------------------
 
-  /** Learns of changes for as long as it runs. */
   readonly listen: Effect.Effect<never> = Effect.suspend(() => {
     const { changes } = this
     const refreshed = Effect.andThen(
@@ -220,7 +185,6 @@ export class Sync {
     return Effect.forever(Effect.andThen(listening, refreshed))
   })
 
-  /** Ends all background work. */
   readonly end: Effect.Effect<void> = Effect.sync(() => {
     this.hasEnded = true
     // Not awaited, since a store may not let go.
@@ -351,3 +315,6 @@ export class Sync {
 
 const callsOf = ({ failed, ignored, rejected, succeeded }: CircuitEntry): number =>
   succeeded + failed + ignored + rejected
+
+/** How a store shares the circuits of a breaker. */
+export const share: Share = (store, options) => new Sync(store, options)

@@ -284,7 +284,7 @@ const faulty = (store: CircuitStore["Service"], script: Script, scope: Scope.Sco
       }
     })
 
-  return {
+  return CircuitStore.make({
     read: (key) => operate("read", key, store.read(key)),
     replace: (key, seen, next) => operate("replace", key, store.replace(key, seen, next)),
     list: (prefix) => open("list", prefix, store.list(prefix)),
@@ -295,5 +295,5 @@ const faulty = (store: CircuitStore["Service"], script: Script, scope: Scope.Sco
         Stream.flatMap(tell, { concurrency: 1000 }),
         Stream.merge(script.missed.stream, { haltStrategy: "left" })
       )
-  }
+  })
 }

@@ -5,9 +5,9 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { CircuitRecord } from "../CircuitRecord.ts"
-import type { CircuitStore, CircuitStoreError, Replaced, Seen } from "../CircuitStore.ts"
+import type { CircuitRegister, CircuitStoreError, Replaced, Seen } from "../CircuitStore.ts"
 
-export type Store = CircuitStore["Service"]
+export type Store = CircuitRegister
 
 /**
  * Two connections to one store, and the beginning of all keys of one case, which nobody else uses.

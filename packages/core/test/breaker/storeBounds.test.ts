@@ -4,6 +4,7 @@ import {
   CircuitBreaker,
   type CircuitEvent,
   CircuitRecord,
+  type CircuitRegister,
   CircuitStore,
   CircuitStoreError,
   type Policy,
@@ -20,15 +21,18 @@ const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: 
 const replaced: Replaced = { _tag: "Replaced", time: 0, precision: 1 }
 
 /** A breaker over a store that answers as a test says. */
-const over = (answers: Partial<CircuitStore["Service"]>) =>
+const over = (answers: Partial<CircuitRegister>) =>
   Effect.provide(
-    CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(CircuitStore, {
-      read: () => Effect.succeed({ record: undefined, time: 0, precision: 1 }),
-      replace: () => Effect.succeed(replaced),
-      changes: Stream.never,
-      list: () => Stream.empty,
-      ...answers
-    })))
+    CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(
+      CircuitStore,
+      CircuitStore.make({
+        read: () => Effect.succeed({ record: undefined, time: 0, precision: 1 }),
+        replace: () => Effect.succeed(replaced),
+        changes: Stream.never,
+        list: () => Stream.empty,
+        ...answers
+      })
+    )))
   )
 
 /** What the store is said to have failed with. */

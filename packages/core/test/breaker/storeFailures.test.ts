@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   CircuitBreaker,
+  type CircuitRegister,
   CircuitStore,
   CircuitStoreError,
   type Policy,
@@ -69,15 +70,18 @@ describe("a store that fails", () => {
   })
 
   /** A store whose answers a test gives. */
-  const scripted = (answers: Partial<CircuitStore["Service"]>) =>
+  const scripted = (answers: Partial<CircuitRegister>) =>
     Effect.provide(
-      CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(CircuitStore, {
-        read: () => Effect.succeed(nothing),
-        replace: () => Effect.succeed(replaced),
-        changes: Stream.never,
-        list: () => Stream.empty,
-        ...answers
-      })))
+      CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(
+        CircuitStore,
+        CircuitStore.make({
+          read: () => Effect.succeed(nothing),
+          replace: () => Effect.succeed(replaced),
+          changes: Stream.never,
+          list: () => Stream.empty,
+          ...answers
+        })
+      )))
     )
 
   it.effect("for long is asked ever less often, and told of once", () => {

@@ -97,7 +97,7 @@ export class Link {
   }
 
   get service(): CircuitStore["Service"] {
-    return CircuitStore.of({
+    return CircuitStore.make({
       read: (key) => this.deliver(key, "read", () => this.store.read()),
       replace: (key, seen, next) => this.deliver(key, "replace", () => this.store.replace(seen, next, this.process)),
       changes: this.pushes ? this.changes : undefined,

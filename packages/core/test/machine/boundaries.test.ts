@@ -137,6 +137,8 @@ describe("a program with a breaker", () => {
     "/effect/dist/ConfigProvider.js",
     "/effect/dist/index.js",
     "/effect/dist/persistence/CircuitBreaker.js",
+    "/src/CircuitStore.ts",
+    "/src/sync/Sync.ts",
     "/src/Snapshot.ts",
     "/src/Policy.ts",
     "/src/Preset.ts",
@@ -149,6 +151,7 @@ describe("a program with a breaker", () => {
 
   it("would be found out if it did", () => {
     assert.isTrue(endsWith(loadedWith("Snapshot.ts"), "/effect/dist/Schema.js"))
+    assert.isTrue(endsWith(loadedWith("CircuitStore.ts"), "/src/sync/Sync.ts"))
     assert.isTrue(endsWith(loadedWith("Policy.ts"), "/src/internal/ConfigTree.ts"))
     assert.isTrue(endsWith(loadedWith("EffectCircuitBreaker.ts"), "/effect/dist/persistence/CircuitBreaker.js"))
   })

@@ -1,9 +1,16 @@
 /** A right store, and how to make it wrong in one thing. */
 import type { CircuitRecord } from "@reclose/core/CircuitRecord"
-import { type Change, CircuitStore, CircuitStoreError, type Replaced, type Seen } from "@reclose/core/CircuitStore"
+import {
+  type Change,
+  type CircuitRegister,
+  CircuitStore,
+  CircuitStoreError,
+  type Replaced,
+  type Seen
+} from "@reclose/core/CircuitStore"
 import { Clock, Effect, Layer, PubSub, Semaphore, Stream } from "effect"
 
-export type Store = CircuitStore["Service"]
+export type Store = CircuitRegister
 
 /** What all connections to one store share. */
 export class World {
@@ -71,7 +78,7 @@ export const layerOf = (flaw: Flaw | undefined): Layer.Layer<CircuitStore> => {
     Effect.map(Clock.Clock, (clock) => {
       world.connections++
       const store = right(world, clock)
-      return { ...store, ...flaw?.make(world, store) }
+      return CircuitStore.make({ ...store, ...flaw?.make(world, store) })
     })
   )
 }
