@@ -1,0 +1,2 @@
+/** A function that can't be loaded. */
+throw new TypeError("no such table")
