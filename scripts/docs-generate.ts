@@ -5,11 +5,12 @@
 import { globSync, readFileSync, writeFileSync } from "node:fs"
 import { benchTable } from "./docs/benchTable.ts"
 import { costTable, detectionTable } from "./docs/fleetTables.ts"
-import { policyTable, ruleTable } from "./docs/policyTable.ts"
+import { budgetTable, policyTable, ruleTable } from "./docs/policyTable.ts"
 
 /** One function per table, by name: add yours here. It answers with Markdown. */
 const tables: Readonly<Record<string, () => string | Promise<string>>> = {
   bench: benchTable,
+  "budget-options": budgetTable,
   detection: detectionTable,
   "policy-options": policyTable,
   "rule-options": ruleTable,

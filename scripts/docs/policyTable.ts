@@ -1,5 +1,6 @@
 /** The tables of policy options: bounds and defaults from the readers that enforce them, words from the types. */
 import { readFileSync } from "node:fs"
+import { budgetFields } from "../../packages/core/src/internal/BudgetReader.ts"
 import { breakerFields, halfOpenFields, keyFields } from "../../packages/core/src/internal/PolicyReader.ts"
 import { ruleFields } from "../../packages/core/src/internal/RuleReader.ts"
 
@@ -26,22 +27,27 @@ const row = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string =>
   [row(head), row(head.map(() => "---")), ...rows.map(row)].join("\n")
 
+const optionHead = ["option", "default", "allowed", "what it says"]
+
+const optionRows = (text: string, fields: Fields, prefix = ""): ReadonlyArray<ReadonlyArray<string>> =>
+  Object.entries(fields).map(([name, { default: otherwise, reader }]) => [
+    `\`${prefix}${name}\``,
+    code(otherwise),
+    reader.allowed,
+    sentenceAbove(text, new RegExp(`readonly ${name}\\?: `))
+  ])
+
 export const policyTable = (): string => {
   const text = source("Policy")
-  const rows = (fields: Fields, prefix: string) =>
-    Object.entries(fields).map(([name, { default: otherwise, reader }]) => [
-      `\`${prefix}${name}\``,
-      code(otherwise),
-      reader.allowed,
-      sentenceAbove(text, new RegExp(`readonly ${name}\\?: `))
-    ])
-  return table(["option", "default", "allowed", "what it says"], [
-    ...rows(keyFields, ""),
-    ...rows(halfOpenFields, "halfOpen."),
-    ...rows(breakerFields, ""),
+  return table(optionHead, [
+    ...optionRows(text, keyFields),
+    ...optionRows(text, halfOpenFields, "halfOpen."),
+    ...optionRows(text, breakerFields),
     ["`keys`", "none", "an object of policies by pattern", sentenceAbove(text, /readonly keys\?: /)]
   ])
 }
+
+export const budgetTable = (): string => table(optionHead, optionRows(source("BudgetPolicy"), budgetFields))
 
 export const ruleTable = (): string => {
   const text = source("TripRule")

@@ -19,6 +19,7 @@ import type * as Schedule from "effect/Schedule"
 import * as ConfigTree from "./internal/ConfigTree.ts"
 import * as Key from "./internal/Key.ts"
 import { readPolicy } from "./internal/PolicyReader.ts"
+import { policyShape } from "./internal/PolicyShape.ts"
 import type { PolicyError } from "./PolicyError.ts"
 import type { TripRule } from "./TripRule.ts"
 
@@ -226,7 +227,7 @@ export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
  * @since 0.1.0
  */
 export const config = (path: string): Effect.Effect<Policy, PolicyError | ConfigProvider.SourceError> =>
-  Effect.flatMap(ConfigTree.read(path), fromJson)
+  Effect.flatMap(ConfigTree.read(path, policyShape), fromJson)
 
 /**
  * Whether a text can name a circuit: 1 to 512 characters, none of them a control character or half of a surrogate pair.

@@ -21,7 +21,8 @@ export interface PolicyIssue {
 
 /**
  * Raised where a policy is read: by `CircuitBreaker.layer`, `CircuitBreaker.make`, `update`, `Policy.fromJson` and
- * `Policy.config`; and for a key that is empty, too long or holds control characters.
+ * `Policy.config`, and by their like of `RetryBudget` and `BudgetPolicy`; and for a key that is empty, too long or holds
+ * control characters.
  *
  * **Details**
  *

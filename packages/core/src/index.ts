@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as BudgetPolicy from "./BudgetPolicy.ts"
 export { type Breaker, CircuitBreaker, type GuardOptions, withBreaker, type WithBreaker } from "./CircuitBreaker.ts"
 export type {
   CircuitEvent,
@@ -28,5 +29,13 @@ export * as Outcome from "./Outcome.ts"
 export * as Policy from "./Policy.ts"
 export { PolicyError, type PolicyIssue } from "./PolicyError.ts"
 export * as Preset from "./Preset.ts"
+export {
+  type Budget,
+  type BudgetState,
+  RetryBudget,
+  type RetryOptions,
+  withRetryBudget,
+  type WithRetryBudget
+} from "./RetryBudget.ts"
 export * as Snapshot from "./Snapshot.ts"
 export * as TripRule from "./TripRule.ts"

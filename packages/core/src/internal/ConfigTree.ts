@@ -1,5 +1,5 @@
 /**
- * Reads a policy's fields from a `ConfigProvider` into a plain tree, which is then read like JSON.
+ * Reads the fields of a policy from a `ConfigProvider` into a plain tree, which is then read like JSON.
  *
  * A provider is asked for each known field by name, since one that rewrites names, as `constantCase` does, cannot list
  * them under the names that a policy uses. What it lists beside them, or in another shape, is taken over as it stands, so
@@ -8,10 +8,9 @@
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as EffectString from "effect/String"
-import { breakerFields, halfOpenFields, keyFields } from "./PolicyReader.ts"
-import { ruleFields } from "./RuleReader.ts"
 
-type Shape =
+/** What is known of a tree before it is read. */
+export type Shape =
   | { readonly _tag: "Leaf" }
   | { readonly _tag: "Fields"; readonly fields: Readonly<Record<string, Shape>> }
   | { readonly _tag: "List"; readonly of: () => Shape }
@@ -19,35 +18,20 @@ type Shape =
 
 const leaf: Shape = { _tag: "Leaf" }
 
-const fields = (names: ReadonlyArray<string>, nested: Readonly<Record<string, Shape>> = {}): Shape => ({
+/** An object with known fields, each a leaf where it is not nested. */
+export const fields = (names: ReadonlyArray<string>, nested: Readonly<Record<string, Shape>> = {}): Shape => ({
   _tag: "Fields",
   fields: { ...Object.fromEntries(names.map((name) => [name, leaf])), ...nested }
-})
-
-const rule: Shape = fields(["_tag", ...Object.values(ruleFields).flatMap((options) => Object.keys(options))], {
-  rules: { _tag: "List", of: () => rule }
-})
-
-const keyPolicy = {
-  ...Object.fromEntries(Object.keys(keyFields).map((name) => [name, leaf])),
-  tripRule: rule,
-  openDuration: fields(["initial", "factor"]),
-  halfOpen: fields(Object.keys(halfOpenFields))
-}
-
-const policy: Shape = fields(Object.keys(breakerFields), {
-  ...keyPolicy,
-  keys: { _tag: "Map", of: fields([], keyPolicy) }
 })
 
 type Path = ReadonlyArray<string | number>
 type Provider = ConfigProvider.ConfigProvider
 type Read<A> = Effect.Effect<A, ConfigProvider.SourceError>
 
-export const read = Effect.fnUntraced(function*(path: string) {
+export const read = Effect.fnUntraced(function*(path: string, shape: Shape) {
   const provider = yield* ConfigProvider.ConfigProvider
   const taken = new Set<string>()
-  const tree = yield* readShape(provider, [path], policy, taken)
+  const tree = yield* readShape(provider, [path], shape, taken)
   // An environment has no `PAYMENT_BREAKER` to list what is below it, but a `BREAKER` below `PAYMENT`.
   const words = EffectString.configCase(path).split("_")
   const beside = words.length > 1 ? yield* unaccounted(provider, words, yield* provider.load(words), taken) : []

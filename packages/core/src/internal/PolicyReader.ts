@@ -7,6 +7,7 @@ import { isKey, keyIssue } from "./Key.ts"
 import { contains, intersect } from "./KeyPattern.ts"
 import { isUsable } from "./OpenDuration.ts"
 import * as Reader from "./Reader.ts"
+import { complete, type Field, field, type Input, option, type Read } from "./Reader.ts"
 import { readRule } from "./RuleReader.ts"
 
 /** How long openings last, before cap and jitter; a schedule is asked for its delays. */
@@ -49,14 +50,6 @@ export interface ValidPolicies {
   readonly maxKeys: number
   readonly sync: SyncPolicy
 }
-
-interface Field {
-  readonly reader: Reader.Reader<unknown>
-  /** As a person would write it. */
-  readonly default: string | number | boolean
-}
-
-const field = <A>(reader: Reader.Reader<A>, otherwise: string | number | boolean) => ({ reader, default: otherwise })
 
 const initial = Reader.duration("1 millis", "1 day")
 const factor = Reader.atLeast(1)
@@ -125,8 +118,6 @@ const breakerNames = [...keyNames, ...Object.keys(breakerFields), "keys"]
 
 const defaultRule: Rule = { _tag: "Consecutive", failures: 5 }
 
-type Input = Readonly<Record<string, unknown>>
-
 /** Reads a policy, or every mistake in it. */
 export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyError> =>
   Effect.suspend(() => {
@@ -152,28 +143,6 @@ export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyE
       ? Effect.fail(new PolicyError({ issues: reading.issues }))
       : Effect.succeed(policies)
   })
-
-const option = <
-  F extends Record<string, { readonly reader: Reader.Reader<unknown>; readonly default: unknown }>,
-  N extends keyof F & string
->(
-  input: Input,
-  fields: F,
-  name: N,
-  path: string,
-  reading: Reader.Reading
-): ReturnType<F[N]["reader"]["read"]> => {
-  const { default: otherwise, reader } = fields[name] as F[N]
-  const value = input[name] === undefined ? otherwise : input[name]
-  // The reader of this field is the one whose result this is.
-  return reader.read(value, Reader.at(path, name), reading) as ReturnType<F[N]["reader"]["read"]>
-}
-
-type Read<A> = { readonly [K in keyof A]: A[K] | undefined }
-
-const complete = <A extends object>(fields: Read<A>): A | undefined =>
-  // None of them is undefined, which is all that tells the two types apart.
-  Object.values(fields).includes(undefined) ? undefined : fields as A
 
 const readFields = (input: Input, path: string, reading: Reader.Reading): Read<ValidPolicy> => ({
   tripRule: input["tripRule"] === undefined

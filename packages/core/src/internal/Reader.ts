@@ -104,3 +104,39 @@ export const onlyKnown = (
     reading.issues.push({ field: at(field, name), value: value[name], allowed: `one of ${known.join(", ")}` })
   }
 }
+
+/** What is read from: an object whose fields may be anything. */
+export type Input = Readonly<Record<string, unknown>>
+
+/** One field that has a default. */
+export interface Field {
+  readonly reader: Reader<unknown>
+  /** As a person would write it. */
+  readonly default: string | number | boolean
+}
+
+export const field = <A>(reader: Reader<A>, otherwise: string | number | boolean) => ({ reader, default: otherwise })
+
+/** Reads one field, or its default where it is not given. */
+export const option = <
+  F extends Record<string, { readonly reader: Reader<unknown>; readonly default: unknown }>,
+  N extends keyof F & string
+>(
+  input: Input,
+  fields: F,
+  name: N,
+  path: string,
+  reading: Reading
+): ReturnType<F[N]["reader"]["read"]> => {
+  const { default: otherwise, reader } = fields[name] as F[N]
+  const value = input[name] === undefined ? otherwise : input[name]
+  // The reader of this field is the one whose result this is.
+  return reader.read(value, at(path, name), reading) as ReturnType<F[N]["reader"]["read"]>
+}
+
+/** Fields that were read, those with a mistake undefined. */
+export type Read<A> = { readonly [K in keyof A]: A[K] | undefined }
+
+export const complete = <A extends object>(fields: Read<A>): A | undefined =>
+  // None of them is undefined, which is all that tells the two types apart.
+  Object.values(fields).includes(undefined) ? undefined : fields as A
