@@ -1,1 +1,9 @@
-export {}
+/**
+ * Circuit breakers in AWS Lambda.
+ *
+ * @since 0.1.0
+ */
+export { BeforeResponse } from "./BeforeResponse.ts"
+export { LambdaBreaker } from "./LambdaBreaker.ts"
+export { DeadlineExceeded, LambdaContext } from "./LambdaContext.ts"
+export * as LambdaHandler from "./LambdaHandler.ts"
