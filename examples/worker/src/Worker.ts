@@ -2,7 +2,7 @@
 import { GuardedHttpClient } from "@reclose/http"
 import { Data, Effect, Stream } from "effect"
 import type { HttpClientResponse } from "effect/http"
-import { toRequest, type Job } from "./Job.ts"
+import { type Job, toRequest } from "./Job.ts"
 
 /** What a dependency answered. */
 export interface Answer {

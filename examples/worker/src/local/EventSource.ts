@@ -3,7 +3,7 @@
  * that it has handled, and leaves those that it reports as failed to become visible again.
  */
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from "aws-lambda"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Option, Schema } from "effect"
 import { createHash } from "node:crypto"
 import type { Message, Queue } from "./Queue.ts"
 import { account, attributesOf } from "./Sqs.ts"
@@ -26,6 +26,17 @@ export const recordOf = (queue: Queue, message: Message): SQSRecord => ({
   eventSourceARN: `arn:aws:sqs:${region}:${account}:${queue.name}`,
   awsRegion: region
 })
+
+const BatchResponse = Schema.Struct({
+  batchItemFailures: Schema.Array(Schema.Struct({ itemIdentifier: Schema.String }))
+})
+
+/** What a function has answered, as Lambda reads it: anything that is no response means that all were handled. */
+export const toResponse = (result: unknown): SQSBatchResponse =>
+  Option.match(Schema.decodeUnknownOption(BatchResponse)(result), {
+    onNone: () => ({ batchItemFailures: [] }),
+    onSome: ({ batchItemFailures }) => ({ batchItemFailures: [...batchItemFailures] })
+  })
 
 /** What becomes of a batch: undefined for an invocation that failed as a whole, which leaves all of its messages. */
 export type Invoke<R> = (event: SQSEvent) => Effect.Effect<SQSBatchResponse | undefined, never, R>
