@@ -13,6 +13,8 @@ export interface Upstream {
   health: Health
   /** The `Idempotency-Key` of each request that came, in the order in which they came. */
   readonly received: Array<string>
+  /** Of those that were answered with 200. */
+  readonly done: Set<string>
 }
 
 /** Serves on a loopback port that the system picks, until the scope closes. */
@@ -22,15 +24,16 @@ export const serve = Effect.fnUntraced(function*(health: Health = "healthy") {
     port: 0,
     gracefulShutdownTimeout: "100 millis"
   })
-  const upstream: Upstream = { url: HttpServer.formatAddress(server.address), health, received: [] }
+  const upstream: Upstream = { url: HttpServer.formatAddress(server.address), health, received: [], done: new Set() }
   const handle = Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
-    upstream.received.push(request.headers["idempotency-key"] ?? "")
+    const id = request.headers["idempotency-key"] ?? ""
+    upstream.received.push(id)
     if (upstream.health === "hanging") return yield* Effect.never
     yield* Effect.sleep("20 millis")
-    return upstream.health === "healthy"
-      ? HttpServerResponse.jsonUnsafe({ path: request.url })
-      : HttpServerResponse.text("overloaded", { status: 503 })
+    if (upstream.health !== "healthy") return HttpServerResponse.text("overloaded", { status: 503 })
+    upstream.done.add(id)
+    return HttpServerResponse.jsonUnsafe({ path: request.url })
   })
   // A handler is uninterruptible by default, and would outlive a caller that gave up.
   yield* server.serve(Effect.interruptible(handle))

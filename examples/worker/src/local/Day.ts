@@ -1,0 +1,169 @@
+/**
+ * A day in the worker's life, in seconds: jobs come in, one dependency fails, its circuit opens for all containers, its
+ * jobs go back to the queue, the containers die and others take over, the dependency recovers, the queue drains.
+ */
+import { Clock, Effect, PubSub, Schema, Stream } from "effect"
+import type { Cloud } from "./Cloud.ts"
+import * as CloudModule from "./Cloud.ts"
+import * as EventSource from "./EventSource.ts"
+import * as Upstream from "./Upstream.ts"
+
+/** Something that happened, in milliseconds from the start. */
+export type News =
+  | { readonly _tag: "Story"; readonly at: number; readonly text: string }
+  | {
+    readonly _tag: "Transition"
+    readonly at: number
+    readonly circuit: string
+    readonly from: string
+    readonly to: string
+    readonly reason: string
+  }
+
+/** How the day ended. */
+export interface Outcome {
+  readonly sent: number
+  /** Jobs that a dependency has answered with success, each counted once. */
+  readonly done: number
+  /** Jobs that are still in the queue, or among the dead letters. */
+  readonly left: number
+  readonly dead: number
+  /** Requests that came to the sick dependency while it was sick. */
+  readonly wasted: number
+  /** Jobs for it that were handed out meanwhile, each of which would have been such a request. */
+  readonly attempted: number
+  readonly containers: number
+  readonly millis: number
+}
+
+interface Names {
+  readonly quotes: Upstream.Upstream
+  readonly orders: Upstream.Upstream
+}
+
+/** What the worker is told about the day's circuits. */
+export const policy = {
+  circuits: {
+    tripRule: { _tag: "Consecutive", failures: 3 },
+    openDuration: "1 second",
+    maxOpenDuration: "1 second",
+    refreshEvery: "200 millis"
+  },
+  http: { timeLimits: { headers: "1 second" } }
+}
+
+/** When what happens, in milliseconds. */
+const script = { failsAt: 1_500, diesAt: 2_600, recoversAt: 4_200, lastJobAt: 5_500, endsAt: 20_000, gap: 40 }
+
+/** The lines that `EmbeddedMetrics` writes about a circuit whose phase has changed. */
+const MetricsLine = Schema.fromJsonString(
+  Schema.Struct({
+    circuit: Schema.String,
+    transitions: Schema.Array(Schema.Struct({ from: Schema.String, to: Schema.String, reason: Schema.String }))
+  })
+)
+
+const transitionsIn = (line: string) =>
+  Effect.match(Schema.decodeEffect(MetricsLine)(line), {
+    onFailure: () => [],
+    onSuccess: ({ circuit, transitions }) => transitions.map((transition) => ({ circuit, ...transition }))
+  })
+
+/** Lives through it, telling what happens. */
+export const live = Effect.fnUntraced(function*(tell: (news: News) => Effect.Effect<void>) {
+  const names: Names = { quotes: yield* Upstream.serve(), orders: yield* Upstream.serve() }
+  const cloud = yield* CloudModule.open({
+    origins: [names.quotes.url, names.orders.url],
+    policy,
+    // Longer than any job may take, and no longer: what a dead container held has to come back within the day.
+    visibilityTimeout: 2_000
+  })
+  return yield* play(cloud, names, tell)
+}, Effect.scoped)
+
+const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news: News) => Effect.Effect<void>) {
+  const { containers, deadLetters, queue } = cloud
+  const startedAt = yield* Clock.currentTimeMillis
+  const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - startedAt)
+  const until = (at: number) => Effect.flatMap(elapsed, (now) => Effect.sleep(Math.max(0, at - now)))
+  const story = (text: string) => Effect.flatMap(elapsed, (at) => tell({ _tag: "Story", at, text }))
+  const nameOf = (circuit: string) => Object.entries(names).find(([, { url }]) => circuit === url)?.[0] ?? circuit
+
+  const lines = yield* PubSub.subscribe(containers.logs)
+  yield* Effect.forkScoped(
+    Stream.fromSubscription(lines).pipe(
+      Stream.mapEffect(transitionsIn),
+      Stream.runForEach((transitions) =>
+        Effect.forEach(
+          transitions,
+          ({ circuit, from, reason, to }) =>
+            Effect.flatMap(
+              elapsed,
+              (at) => tell({ _tag: "Transition", at, circuit: nameOf(circuit), from, to, reason })
+            )
+        )
+      )
+    )
+  )
+
+  let sent = 0
+  const send = Effect.gen(function*() {
+    while ((yield* elapsed) < script.lastJobAt) {
+      const [name, { url }] = sent % 2 === 0 ? ["orders", names.orders] as const : ["quotes", names.quotes] as const
+      const job = {
+        id: `${name}-${sent}`,
+        request: { method: "POST", url: `${url}/${name}/${sent}`, body: { nth: sent } }
+      }
+      queue.send(JSON.stringify(job), {}, 0, yield* Clock.currentTimeMillis)
+      sent++
+      yield* Effect.sleep(script.gap)
+    }
+    yield* story(`the last of ${sent} jobs is in the queue`)
+  })
+
+  let attempted = 0
+  let wasted = 0
+  const invoke: EventSource.Invoke<never> = (event) =>
+    Effect.suspend(() => {
+      if (names.quotes.health !== "healthy") {
+        attempted += event.Records.filter(({ body }) => body.includes(names.quotes.url)).length
+      }
+      return cloud.invokeBatch(event)
+    })
+
+  const fate = Effect.gen(function*() {
+    yield* until(script.failsAt)
+    names.quotes.health = "failing"
+    const before = names.quotes.received.length
+    yield* story("quotes falls ill: it answers 503. orders is well")
+    yield* until(script.diesAt)
+    const killed = yield* containers.kill
+    yield* story(`${killed} containers die. The ones that take over have never seen quotes fail`)
+    yield* until(script.recoversAt)
+    wasted = names.quotes.received.length - before
+    names.quotes.health = "healthy"
+    yield* story("quotes is well again")
+  })
+
+  const drained = Effect.gen(function*() {
+    while (queue.all().length > 0 && (yield* elapsed) < script.endsAt) yield* Effect.sleep("20 millis")
+  })
+
+  yield* story("jobs come in for quotes and orders, and containers take them in batches")
+  yield* Effect.forkScoped(EventSource.poll(queue, invoke, { batchSize: 5, concurrency: 2 }))
+  yield* Effect.all([send, fate], { concurrency: "unbounded", discard: true })
+  yield* drained
+  const millis = yield* elapsed
+  yield* story(queue.all().length === 0 ? "the queue is empty" : `${queue.all().length} jobs are left in the queue`)
+  const outcome: Outcome = {
+    sent,
+    done: names.quotes.done.size + names.orders.done.size,
+    left: queue.all().length,
+    dead: deadLetters.all().length,
+    wasted,
+    attempted,
+    containers: containers.started(),
+    millis
+  }
+  return outcome
+})
