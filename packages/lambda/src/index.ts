@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 export { BeforeResponse } from "./BeforeResponse.ts"
+export * as EmbeddedMetrics from "./EmbeddedMetrics.ts"
+export { InvalidOptions } from "./InvalidOptions.ts"
 export { LambdaBreaker } from "./LambdaBreaker.ts"
 export { DeadlineExceeded, LambdaContext } from "./LambdaContext.ts"
 export * as LambdaHandler from "./LambdaHandler.ts"
