@@ -1,0 +1,129 @@
+/**
+ * How long a request may take, part by part.
+ *
+ * **Details**
+ *
+ * The limits lie inside the breaker, so that a dependency that hangs fails its calls. Whatever takes longer is
+ * interrupted, which closes its connection.
+ *
+ * Connecting is part of the wait for headers, since clients don't tell the two apart. To bound it more tightly, say so to
+ * the client: `NodeHttpClient.layerUndiciOptions({ connect: { timeout: 1_000 } })`.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import { isHttpClientError } from "effect/http/HttpClientError"
+import type { HttpClientRequest } from "effect/http/HttpClientRequest"
+import { redactUrl } from "effect/http/UrlParams"
+
+/**
+ * The limits of a request, each 1 millisecond to 1 day.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TimeLimits {
+  /** From sending a request to the headers of its answer, connecting included. Default 30 seconds. */
+  readonly headers?: Duration.Input | undefined
+  /**
+   * How long a reader may wait for a body in all: time in which a stream's reader asks for nothing doesn't count. Default
+   * 1 minute; raise it for downloads.
+   */
+  readonly body?: Duration.Input | undefined
+  /**
+   * How long the reader of a stream may wait for one more piece of it. Default 30 seconds. It doesn't bound `text`, `json`
+   * and whatever else reads a body at once, which clients do in one step.
+   */
+  readonly bodyIdle?: Duration.Input | undefined
+  /**
+   * How long a call waits for somebody to read on, before it counts as the success it is so far. Reading is possible after
+   * that, but no longer counts. Default 1 second.
+   */
+  readonly unread?: Duration.Input | undefined
+  /** From sending a request to the end of its body. Default none: the others bound it. */
+  readonly call?: Duration.Input | undefined
+}
+
+/**
+ * The name of a limit that can be exceeded.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type TimeLimit = "headers" | "body" | "bodyIdle" | "call"
+
+const waited: Record<TimeLimit, string> = {
+  headers: "sent no response headers",
+  body: "did not finish its body",
+  bodyIdle: "sent nothing more of its body",
+  call: "did not finish"
+}
+
+/**
+ * Raised when a request takes longer than one of its limits.
+ *
+ * **Details**
+ *
+ * Before the response is there, it is an error of the request. After that it comes to whoever reads the body, as the cause
+ * of the `DecodeError` that readers of bodies fail with; `fromError` finds it in either.
+ *
+ * - `limit`: which one; `duration`: how long it is.
+ * - `method`, `url`: of the request; user info and secret parameters of the URL are redacted.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TimeLimitExceeded extends Data.TaggedError("TimeLimitExceeded")<{
+  readonly limit: TimeLimit
+  readonly duration: Duration.Duration
+  readonly method: string
+  readonly url: string
+}> {
+  override get message(): string {
+    const { duration, limit, method, url } = this
+    return `${method} ${url} ${waited[limit]} within ${
+      Duration.format(duration)
+    }: if it may take longer, raise the time limit "${limit}"`
+  }
+}
+
+/**
+ * The exceeded time limit that an error is, or is about; `undefined` for all else.
+ *
+ * **Example** (Which limit it was)
+ *
+ * ```ts
+ * import { GuardedHttpClient, TimeLimits } from "@reclose/http"
+ * import { Effect } from "effect"
+ *
+ * export const quote = Effect.gen(function*() {
+ *   const client = yield* GuardedHttpClient
+ *   const response = yield* client.get("https://quotes.example/latest")
+ *   return yield* response.text
+ * }).pipe(
+ *   Effect.catch((error) => Effect.succeed(`slow: ${TimeLimits.fromError(error)?.limit ?? "no"}`))
+ * )
+ * ```
+ *
+ * @category readers
+ * @since 0.1.0
+ */
+export const fromError = (error: unknown): TimeLimitExceeded | undefined => {
+  const found = isHttpClientError(error) ? error.cause : error
+  return found instanceof TimeLimitExceeded ? found : undefined
+}
+
+/** @internal */
+export const exceeded = (request: HttpClientRequest, limit: TimeLimit, millis: number): TimeLimitExceeded =>
+  new TimeLimitExceeded({
+    limit,
+    duration: Duration.millis(millis),
+    method: request.method,
+    url: redactUrl(request.url)
+  })
+
+/** The limits in milliseconds, all of them there. */
+export interface ValidTimeLimits extends Readonly<Record<Exclude<TimeLimit, "call"> | "unread", number>> {
+  readonly call: number | undefined
+}

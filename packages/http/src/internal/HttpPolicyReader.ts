@@ -1,0 +1,134 @@
+/** Reads policies: the one place that holds fields, bounds and defaults. */
+import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { makeFormatterStandardSchemaV1 } from "effect/SchemaIssue"
+import * as CircuitKey from "../CircuitKey.ts"
+import * as HttpOutcome from "../HttpOutcome.ts"
+import type { HttpPolicy } from "../HttpPolicy.ts"
+import type { ValidTimeLimits } from "../TimeLimits.ts"
+import type { Calls } from "./Call.ts"
+
+/** A policy with every field valid and present, durations in milliseconds. */
+export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "settleOn"> {
+  readonly key: CircuitKey.CircuitKey
+  readonly timeLimits: ValidTimeLimits
+}
+
+type Span = `${number} ${"millis" | "second" | "seconds" | "minute" | "minutes" | "hour" | "hours" | "day" | "days"}`
+
+const isWithin = (value: Option.Option<Duration.Duration>, least: Span, most: Span): boolean =>
+  Option.isSome(value) &&
+  Duration.isGreaterThanOrEqualTo(value.value, Duration.fromInputUnsafe(least)) &&
+  Duration.isLessThanOrEqualTo(value.value, Duration.fromInputUnsafe(most))
+
+/** A duration in code: whatever `Duration` takes. */
+const inCode = (least: Span, most: Span) =>
+  Schema.declare(
+    // Anything at all: `fromInput` answers none for what is no duration, and takes NaN for zero.
+    (value): value is Duration.Input =>
+      !Number.isNaN(value) && isWithin(Duration.fromInput(value as Duration.Input), least, most),
+    { expected: `a duration from ${least} to ${most}` }
+  )
+
+/** A duration in data: text, or milliseconds. */
+const inData = (least: Span, most: Span) =>
+  Schema.Union([Schema.Finite, Schema.String]).check(
+    Schema.makeFilter(
+      (value) => isWithin(Duration.fromInput(value as Duration.Input), least, most),
+      { expected: `a duration from ${least} to ${most}, such as "5 seconds" or 5000` }
+    )
+  )
+
+const optional = Schema.optional
+
+const outcomeName = Schema.Literals(["Success", "Failure", "SoftFailure", "Ignored"])
+
+const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) => D) => ({
+  key: optional(Schema.Union([
+    Schema.Literals(["origin", "guessedRoutes"]),
+    Schema.Struct({ routes: Schema.Array(Schema.String), method: optional(Schema.Boolean) })
+  ])),
+  classify: optional(Schema.Struct({
+    statuses: optional(
+      Schema.Record(Schema.String.check(Schema.isPattern(/^[1-5](?:\d\d|xx)$/)), outcomeName)
+    ),
+    transport: optional(outcomeName),
+    timeLimit: optional(outcomeName)
+  })),
+  settleOn: optional(Schema.Literals(["headers", "body"])),
+  timeLimits: optional(Schema.Struct({
+    headers: optional(duration("1 millis", "1 day")),
+    body: optional(duration("1 millis", "1 day")),
+    bodyIdle: optional(duration("1 millis", "1 day")),
+    unread: optional(duration("1 millis", "1 day")),
+    call: optional(duration("1 millis", "1 day"))
+  }))
+})
+
+/** A policy as data. */
+export const dataSchema = Schema.Struct(dataFields(inData))
+
+const codeSchema = Schema.Struct(dataFields(inCode))
+
+const issueOf =
+  (input: unknown) =>
+  (issue: { readonly path?: ReadonlyArray<unknown> | undefined; readonly message: string }): PolicyIssue => {
+    const path = issue.path ?? []
+    const at = (value: unknown, part: unknown): unknown =>
+      typeof value === "object" && value !== null ? Reflect.get(value, String(part)) : undefined
+    return {
+      field: path.map(String).join("."),
+      value: path.reduce(at, input),
+      allowed: issue.message.startsWith("Expected no excess")
+        ? "left out: there is no such field"
+        : issue.message.replace(/^Expected /, "")
+    }
+  }
+
+const format = makeFormatterStandardSchemaV1()
+
+/** @internal */
+export const issuesOf = (error: Schema.SchemaError, input: unknown): PolicyError =>
+  new PolicyError({ issues: format(error.issue).issues.map((issue) => issueOf(input)(issue)) })
+
+const options = { errors: "all", onExcessProperty: "error" } as const
+
+const functions = ["key", "classify", "classifyBody"] as const
+
+/** Checks a policy that is written in code: its functions are what they are, the rest is checked as data. */
+export const readPolicy = (policy: HttpPolicy): Effect.Effect<ValidPolicy, PolicyError> => {
+  const data = Object.fromEntries(
+    Object.entries(policy).filter(([name, value]) =>
+      !(typeof value === "function" && functions.some((known) => known === name))
+    )
+  )
+  const read = Schema.decodeUnknownResult(codeSchema, options)(data)
+  return Result.isFailure(read) ? Effect.fail(issuesOf(read.failure, data)) : Effect.succeed(complete(policy))
+}
+
+const complete = (policy: HttpPolicy): ValidPolicy => ({
+  key: toKey(policy.key),
+  classify: typeof policy.classify === "function" ? policy.classify : HttpOutcome.classifier(policy.classify),
+  classifyBody: policy.classifyBody,
+  settleOn: policy.settleOn ?? "body",
+  timeLimits: {
+    headers: millis(policy.timeLimits?.headers, "30 seconds"),
+    body: millis(policy.timeLimits?.body, "1 minute"),
+    bodyIdle: millis(policy.timeLimits?.bodyIdle, "30 seconds"),
+    unread: millis(policy.timeLimits?.unread, "1 second"),
+    call: policy.timeLimits?.call === undefined ? undefined : millis(policy.timeLimits.call, "1 day")
+  }
+})
+
+const millis = (input: Duration.Input | undefined, otherwise: Span): number =>
+  Duration.toMillis(Duration.fromInputUnsafe(input ?? otherwise))
+
+const toKey = (key: HttpPolicy["key"]): CircuitKey.CircuitKey => {
+  if (typeof key === "function") return key
+  if (key === undefined || key === "origin") return CircuitKey.origin
+  return key === "guessedRoutes" ? CircuitKey.guessedRoutes() : CircuitKey.routes(key.routes, { method: key.method })
+}

@@ -1,0 +1,49 @@
+/** The clients that guards are tested around, and what all tests of guarded clients need. */
+import { NodeHttpClient } from "@effect/platform-node"
+import { type CallCounts, CircuitBreaker, CircuitStore, type Policy } from "@reclose/core"
+import { GuardedHttpClient, HttpBreaker, type HttpPolicy } from "@reclose/http"
+import { Effect, Layer } from "effect"
+import { FetchHttpClient, HttpClient } from "effect/http"
+
+export const clients = {
+  undici: NodeHttpClient.layerUndici,
+  fetch: FetchHttpClient.layer,
+  "node:http": NodeHttpClient.layerNodeHttp
+}
+
+export type ClientName = keyof typeof clients
+
+export const clientNames: ReadonlyArray<ClientName> = ["undici", "fetch", "node:http"]
+
+export interface Options {
+  readonly policy?: HttpPolicy.HttpPolicy | undefined
+  readonly breaker?: Policy.Policy | undefined
+  readonly client?: ClientName | undefined
+}
+
+/** A guarded client and its breaker. */
+export const guarded = ({ breaker, client = "undici", policy }: Options = {}) =>
+  HttpBreaker.layer(policy).pipe(
+    Layer.provide(clients[client]),
+    Layer.provideMerge(CircuitBreaker.layer(breaker)),
+    Layer.provide(CircuitStore.layerMemory)
+  )
+
+/** A client that another one guards, for tests that bring their own. */
+export const guardedOver = (inner: HttpClient.HttpClient, { breaker, policy }: Options = {}) =>
+  HttpBreaker.layer(policy).pipe(
+    Layer.provide(Layer.succeed(HttpClient.HttpClient, inner)),
+    Layer.provideMerge(CircuitBreaker.layer(breaker)),
+    Layer.provide(CircuitStore.layerMemory)
+  )
+
+/** Sends a request and reads its answer as text. */
+export const text = (url: string) =>
+  Effect.flatMap(Effect.flatMap(GuardedHttpClient, (client) => client.get(url)), (response) => response.text)
+
+export const stateOf = (url: string) =>
+  Effect.flatMap(CircuitBreaker, (breaker) => Effect.orDie(breaker.state(new URL(url).origin)))
+
+/** How the calls of a URL's origin ended. */
+export const countsOf = (url: string): Effect.Effect<CallCounts, never, CircuitBreaker> =>
+  Effect.map(stateOf(url), ({ counts }) => counts)
