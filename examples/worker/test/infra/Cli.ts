@@ -17,7 +17,11 @@ export interface Options {
   /** What it takes for AWS, and for the way to everything else. */
   readonly endpoint: string
   readonly arguments: ReadonlyArray<string>
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined
+  readonly credentials?: {
+    readonly accessKeyId: string
+    readonly secretAccessKey: string
+    readonly sessionToken: string
+  } | undefined
   readonly timeoutMillis?: number
 }
 
@@ -48,7 +52,8 @@ export const cdk = (options: Options): Promise<Ran> =>
         CDK_DISABLE_CLI_TELEMETRY: "true",
         ...(options.credentials === undefined ? {} : {
           AWS_ACCESS_KEY_ID: options.credentials.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: options.credentials.secretAccessKey
+          AWS_SECRET_ACCESS_KEY: options.credentials.secretAccessKey,
+          AWS_SESSION_TOKEN: options.credentials.sessionToken
         })
       }
     })

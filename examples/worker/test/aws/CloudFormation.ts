@@ -1,0 +1,140 @@
+/** AWS CloudFormation, as far as `cdk deploy --method=direct` and `cdk destroy` ask it. */
+import type { Objects } from "./S3.ts"
+import type { Deployment, Stack, StackEvent, Stacks } from "./Stacks.ts"
+import { parse, TemplateError } from "./Template.ts"
+import { AwsError, type Call, query, type Service, type Xml } from "./Wire.ts"
+
+const invalid = (message: string) => new AwsError("ValidationError", message)
+
+/** The members of a list of structures, as the Query protocol numbers them. */
+const members = (parameters: URLSearchParams, list: string): ReadonlyArray<ReadonlyMap<string, string>> => {
+  const found: Array<Map<string, string>> = []
+  for (const [name, value] of parameters) {
+    const [, index, field = ""] = new RegExp(`^${list}\\.member\\.(\\d+)(?:\\.(.+))?$`).exec(name) ?? []
+    if (index === undefined) continue
+    const member = found[Number(index) - 1] ??= new Map()
+    member.set(field, value)
+  }
+  return found
+}
+
+const described = (stack: Stack): Xml => ({
+  StackId: stack.id,
+  StackName: stack.name,
+  CreationTime: stack.created.toISOString(),
+  LastUpdatedTime: stack.updated?.toISOString(),
+  StackStatus: stack.status,
+  StackStatusReason: stack.reason,
+  DisableRollback: false,
+  EnableTerminationProtection: false,
+  Capabilities: ["CAPABILITY_IAM"],
+  Parameters: Object.entries(stack.current.parameters).map(([ParameterKey, ParameterValue]) => ({
+    ParameterKey,
+    ParameterValue
+  })),
+  Outputs: Object.entries(stack.outputs).map(([OutputKey, OutputValue]) => ({ OutputKey, OutputValue })),
+  Tags: []
+})
+
+const describedEvent = (stack: Stack, event: StackEvent): Xml => ({
+  StackId: stack.id,
+  StackName: stack.name,
+  EventId: event.eventId,
+  LogicalResourceId: event.logicalId,
+  PhysicalResourceId: event.physicalId,
+  ResourceType: event.type,
+  ResourceStatus: event.status,
+  ResourceStatusReason: event.reason,
+  Timestamp: event.time.toISOString()
+})
+
+const describedResources = (stack: Stack): ReadonlyArray<Xml> =>
+  [...stack.resources].map(([LogicalResourceId, { id, type }]) => ({
+    LogicalResourceId,
+    PhysicalResourceId: id,
+    ResourceType: type,
+    ResourceStatus: "CREATE_COMPLETE",
+    LastUpdatedTimestamp: stack.created.toISOString()
+  }))
+
+export const makeCloudFormation = (stacks: Stacks, objects: Objects): Service => {
+  const named = (parameters: URLSearchParams): Stack => {
+    const name = parameters.get("StackName") ?? ""
+    const stack = stacks.find(name)
+    if (stack === undefined) throw invalid(`Stack with id ${name} does not exist`)
+    return stack
+  }
+
+  const templateOf = (parameters: URLSearchParams): string => {
+    const body = parameters.get("TemplateBody")
+    if (body !== null) return body
+    const [bucket = "", ...path] = new URL(parameters.get("TemplateURL") ?? "").pathname.slice(1).split("/")
+    const content = objects.get(bucket, path.join("/"))
+    if (content === undefined) throw invalid(`S3 error: no object ${path.join("/")} in bucket ${bucket}`)
+    return content.toString("utf8")
+  }
+
+  const deploymentOf = (parameters: URLSearchParams, previous: Deployment | undefined): Deployment => {
+    const template = parameters.get("UsePreviousTemplate") === "true" ? previous?.template : templateOf(parameters)
+    if (template === undefined) throw invalid("there is no previous template")
+    const capabilities = members(parameters, "Capabilities").map((one) => one.get(""))
+    try {
+      const makesRoles = Object.values(parse(template).Resources).some(({ Type }) => Type.startsWith("AWS::IAM::"))
+      if (makesRoles && !capabilities.some((one) => one === "CAPABILITY_IAM" || one === "CAPABILITY_NAMED_IAM")) {
+        throw new AwsError("InsufficientCapabilities", "Requires capabilities : [CAPABILITY_IAM]")
+      }
+    } catch (error) {
+      if (error instanceof TemplateError) throw invalid(`Template error: ${error.message}`)
+      throw error
+    }
+    const given = members(parameters, "Parameters").flatMap((one) => {
+      const key = one.get("ParameterKey") ?? ""
+      const value = one.get("UsePreviousValue") === "true" ? previous?.parameters[key] : one.get("ParameterValue")
+      return value === undefined ? [] : [[key, value] as const]
+    })
+    return { template, parameters: Object.fromEntries(given) }
+  }
+
+  const actions: Readonly<Record<string, (parameters: URLSearchParams) => Xml>> = {
+    DescribeStacks: (parameters) => ({
+      Stacks: (parameters.has("StackName") ? [named(parameters)] : stacks.all()).map(described)
+    }),
+    DescribeStackEvents: (parameters) => {
+      const stack = named(parameters)
+      return { StackEvents: stack.events.map((event) => describedEvent(stack, event)).toReversed() }
+    },
+    DescribeStackResources: (parameters) => ({ StackResources: describedResources(named(parameters)) }),
+    ListStackResources: (parameters) => ({ StackResourceSummaries: describedResources(named(parameters)) }),
+    GetTemplate: (parameters) => ({ TemplateBody: named(parameters).current.template }),
+    CreateStack: (parameters) => {
+      const name = parameters.get("StackName") ?? ""
+      if (stacks.find(name) !== undefined) {
+        throw new AwsError("AlreadyExistsException", `Stack [${name}] already exists`)
+      }
+      return { StackId: stacks.create(name, deploymentOf(parameters, undefined)).id }
+    },
+    UpdateStack: (parameters) => {
+      const stack = named(parameters)
+      if (!stack.status.endsWith("_COMPLETE") || stack.status === "ROLLBACK_COMPLETE") {
+        throw invalid(`Stack:${stack.id} is in ${stack.status} state and can not be updated.`)
+      }
+      stacks.update(stack, deploymentOf(parameters, stack.current))
+      return { StackId: stack.id }
+    },
+    DeleteStack: (parameters) => {
+      const stack = stacks.find(parameters.get("StackName") ?? "")
+      if (stack !== undefined) stacks.remove(stack)
+      return {}
+    }
+  }
+
+  return query(
+    "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+    Object.fromEntries(
+      Object.entries(actions).map(([name, action]) => [name, (parameters: URLSearchParams, { authorize }: Call) => {
+        authorize(`cloudformation:${name}`, `stack/${parameters.get("StackName") ?? "*"}`)
+        return action(parameters)
+      }])
+    )
+  )
+}

@@ -1,0 +1,197 @@
+import { Effect, Exit, Scope } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { type Cloud, startCloud } from "../aws/Cloud.ts"
+import type { Stack } from "../aws/Stacks.ts"
+import { cdk } from "./Cli.ts"
+
+const scope = Scope.makeUnsafe()
+const folder = mkdtempSync(join(tmpdir(), "reclose-deploy-"))
+let cloud: Cloud
+
+beforeAll(async () => {
+  cloud = await Effect.runPromise(Scope.provide(startCloud, scope))
+})
+
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  rmSync(folder, { recursive: true })
+})
+
+const run = async (command: ReadonlyArray<string>, ...context: ReadonlyArray<string>) => {
+  const ran = await cdk({
+    home: join(folder, "home"),
+    endpoint: cloud.endpoint,
+    credentials: cloud.credentials,
+    arguments: [
+      ...command,
+      "--output",
+      join(folder, "cdk.out"),
+      ...[`entry=${join(import.meta.dirname, "handler.ts")}`, ...context].flatMap((one) => ["-c", one])
+    ]
+  })
+  return { ...ran, all: `${ran.stdout}${ran.stderr}` }
+}
+
+const deploy = (...context: ReadonlyArray<string>) =>
+  run(["deploy", "--method=direct", "--require-approval", "never"], ...context)
+
+const stack = (): Stack => {
+  const found = cloud.stacks.find("Worker")
+  if (found === undefined) throw new Error("there is no stack")
+  return found
+}
+
+const output = (name: string): string => stack().outputs[name] ?? ""
+
+const invoke = async (event: unknown): Promise<unknown> => {
+  const { end } = await Effect.runPromise(cloud.functions.invoke(output("FunctionName"), event))
+  return end._tag === "Succeeded" ? end.result : end.error
+}
+
+const queueAt = (url: string) => {
+  const queue = cloud.queues.find(({ name }) => url.endsWith(`/${name}`))
+  if (queue === undefined) throw new Error(`there is no queue ${url}`)
+  return queue
+}
+
+const until = async (holds: () => boolean): Promise<void> => {
+  for (const deadline = Date.now() + 10_000; !holds();) {
+    if (Date.now() > deadline) throw new Error("it never came to that")
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** An item that no deployment knows of. */
+const put = async (tableName: string, key: string) => {
+  const { Table } = await cloud.dynamo("DescribeTable", { TableName: tableName })
+  const [{ AttributeName }] = (Table as { readonly KeySchema: readonly [{ readonly AttributeName: string }] }).KeySchema
+  await cloud.dynamo("PutItem", { TableName: tableName, Item: { [AttributeName]: { S: key }, by: { S: "a test" } } })
+}
+
+const isThere = async (tableName: string, key: string): Promise<boolean> =>
+  "Item" in await cloud.dynamo("GetItem", { TableName: tableName, Key: { key: { S: key } } })
+
+/** What has happened to resources of a type since then. */
+const happened = (type: string, from = 0): ReadonlyArray<string> =>
+  stack().events.slice(from).filter((event) => event.type === type).map(({ status }) => status)
+
+const table = "AWS::DynamoDB::Table"
+
+/** As if the app had made another template. */
+const redeploy = async (change: (template: string) => string): Promise<void> => {
+  const { current } = stack()
+  cloud.stacks.update(stack(), { ...current, template: change(current.template) })
+  await stack().settled
+}
+
+// The real CLI, in processes of its own, with all of AWS that it asks on this machine. Each test goes on where the last
+// one stopped.
+describe("the worker", { timeout: 60_000 }, () => {
+  it("is deployed by the CLI", async () => {
+    const { all, status } = await deploy()
+    assert.strictEqual(status, 0, `${all}\n${cloud.requests.join("\n")}`)
+    assert.strictEqual(stack().status, "CREATE_COMPLETE")
+    assert.deepStrictEqual(happened(table), ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"])
+  })
+
+  it("has a table as DynamoStore wants it", async () => {
+    const TableName = output("CircuitsTable")
+    const { Table } = await cloud.dynamo("DescribeTable", { TableName })
+    assert.deepInclude(Table, {
+      KeySchema: [{ AttributeName: "key", KeyType: "HASH" }],
+      AttributeDefinitions: [{ AttributeName: "key", AttributeType: "S" }]
+    })
+    const { TimeToLiveDescription } = await cloud.dynamo("DescribeTimeToLive", { TableName })
+    assert.deepInclude(TimeToLiveDescription, { AttributeName: "expiresAt" })
+  })
+
+  it("opens a circuit, and a container that starts later knows", async () => {
+    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "up", service: "worker" })
+    assert.deepStrictEqual(await invoke({ key: "quotes", fails: true }), { answer: "down", service: "worker" })
+    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "worker" })
+    await cloud.functions.recycle(output("FunctionName"))
+    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "worker" })
+    assert.isTrue(await isThere(output("CircuitsTable"), "quotes"))
+  })
+
+  it("has the rights it needs and no others", async () => {
+    assert.deepStrictEqual(await invoke({ list: true }), { answer: "Denied", service: "worker" })
+    assert.deepStrictEqual(
+      [...new Set(cloud.requests.filter((request) => /^(dynamodb|sqs) .* 40\d$/.test(request)))],
+      ["dynamodb Scan 400"]
+    )
+  })
+
+  it("handles messages, puts back those whose circuit is open, and sends what is no order to the dead letters", async () => {
+    const queue = queueAt(output("QueueUrl"))
+    const deadLetters = queueAt(output("DeadLetterQueueUrl"))
+    const bodies = (from: typeof queue) => from.all().map(({ body }) => body)
+    const open = JSON.stringify({ key: "quotes" })
+    for (const body of [JSON.stringify({ key: "mail" }), open, "no order"]) queue.send(body, {}, 0, Date.now())
+    await until(() => queue.all().length === 1 && deadLetters.all().length === 1)
+    assert.deepStrictEqual([bodies(queue), bodies(deadLetters)], [[open], ["no order"]])
+    assert.isAbove(queue.all()[0]?.visibleAt ?? 0, Date.now() + 120_000)
+  })
+
+  it("keeps its table and what is in it when it is deployed anew", async () => {
+    const TableName = output("CircuitsTable")
+    await put(TableName, "of-a-test")
+    const from = stack().events.length
+    const { all, status } = await deploy("service=quotes")
+    assert.strictEqual(status, 0, all)
+    assert.strictEqual(stack().status, "UPDATE_COMPLETE")
+
+    assert.deepStrictEqual(happened("AWS::Lambda::Function", from), ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"])
+    assert.deepStrictEqual(happened(table, from), [])
+    assert.strictEqual(output("CircuitsTable"), TableName)
+    assert.isTrue(await isThere(TableName, "of-a-test"))
+    // The circuit that the last version opened is open in this one.
+    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "quotes" })
+  })
+
+  it("goes back to what it was when a deployment fails", async () => {
+    const TableName = output("CircuitsTable")
+    await redeploy((template) => template.replace("\"SERVICE\": \"quotes\"", "\"SERVICE\": [\"wrong\"]"))
+    assert.strictEqual(stack().status, "UPDATE_ROLLBACK_COMPLETE")
+    assert.isTrue(await isThere(TableName, "of-a-test"))
+    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "quotes" })
+  })
+
+  // What the test before the last one is there to notice.
+  it.each<readonly [what: string, change: (template: string) => string, events: ReadonlyArray<string>]>([
+    ["logical ID", (template) => template.replaceAll("CircuitsTable3045EC0A", "Circuits2"), [
+      "CREATE_IN_PROGRESS",
+      "CREATE_COMPLETE",
+      "DELETE_SKIPPED"
+    ]],
+    ["key", (template) => template.replaceAll("\"AttributeName\": \"key\"", "\"AttributeName\": \"id\""), [
+      "UPDATE_IN_PROGRESS",
+      "UPDATE_COMPLETE",
+      "DELETE_SKIPPED"
+    ]]
+  ])("would start with an empty table if its %s were another, and leave the old one", async (_, change, events) => {
+    const before = output("CircuitsTable")
+    const from = stack().events.length
+    await redeploy(change)
+    assert.strictEqual(stack().status, "UPDATE_COMPLETE")
+    assert.deepStrictEqual(happened(table, from), events)
+    assert.notStrictEqual(output("CircuitsTable"), before)
+    assert.deepInclude(await cloud.dynamo("Scan", { TableName: output("CircuitsTable") }), { Count: 0 })
+    assert.notDeepInclude(await cloud.dynamo("Scan", { TableName: before, Select: "COUNT" }), { Count: 0 })
+    await put(output("CircuitsTable"), "of-a-test")
+  })
+
+  it("leaves its table behind when it is deleted, and nothing else", async () => {
+    const before = output("CircuitsTable")
+    const removed = stack()
+    cloud.stacks.remove(removed)
+    await removed.settled
+    assert.strictEqual(removed.status, "DELETE_COMPLETE")
+    assert.isUndefined(cloud.stacks.find("Worker"))
+    assert.lengthOf(cloud.queues, 0)
+    assert.isDefined((await cloud.dynamo("DescribeTable", { TableName: before }))["Table"])
+  })
+})
