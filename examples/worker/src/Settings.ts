@@ -3,20 +3,23 @@
  */
 import { Policy, PolicyError, type PolicyIssue } from "@reclose/core"
 import { HttpPolicy } from "@reclose/http"
-import { Config, Data, Effect, FileSystem, Option, Result, Schema } from "effect"
+import { Config, Context, Data, Effect, Option, Result, Schema } from "effect"
+import { readFile } from "node:fs/promises"
 
-export interface Settings {
+export class Settings extends Context.Service<Settings, {
   /** The name under which metrics and logs are written. */
   readonly service: string
   /** The table that circuits are shared in. */
   readonly circuitsTable: string
   readonly queueUrl: string
   readonly deadLetterQueueUrl: string
+  /** How often the queue hands a message out before it is a dead letter. */
+  readonly maxReceiveCount: number
   /** What the worker may call. */
   readonly origins: ReadonlySet<string>
   readonly circuits: Policy.Policy
   readonly http: HttpPolicy.HttpPolicy
-}
+}>()("worker/Settings") {}
 
 /** Every mistake in the settings. */
 export class SettingsError extends Data.TaggedError("SettingsError")<{
@@ -35,6 +38,15 @@ const text = (name: string): Effect.Effect<Checked<string>> =>
     onSuccess: (value) => Result.succeed(value),
     onFailure: () => Result.fail([`${name} is missing`])
   })
+
+const wholeNumber = (name: string, { maximum, minimum }: { readonly minimum: number; readonly maximum: number }) =>
+  Effect.match(
+    Config.schema(Schema.FiniteFromString.check(Schema.isInt(), Schema.isBetween({ minimum, maximum })), name),
+    {
+      onSuccess: (value): Checked<number> => Result.succeed(value),
+      onFailure: (): Checked<number> => Result.fail([`${name} must be a whole number from ${minimum} to ${maximum}`])
+    }
+  )
 
 const Origin = Schema.URLFromString.check(Schema.makeFilter((url) => url.pathname === "/" && url.search === ""))
 
@@ -59,8 +71,11 @@ const policySource = Effect.gen(function*() {
   if (Option.isSome(inline)) return { name: "POLICY", text: inline.value }
   const file = yield* Config.option(Config.NonEmptyString("POLICY_FILE"))
   if (Option.isNone(file)) return { name: "POLICY", text: "{}" }
-  const files = yield* FileSystem.FileSystem
-  return { name: file.value, text: yield* files.readFileString(file.value) }
+  const text = yield* Effect.tryPromise({
+    try: () => readFile(file.value, "utf8"),
+    catch: (cause) => new SettingsError({ mistakes: [String(cause)] })
+  })
+  return { name: file.value, text }
 })
 
 const Document = Schema.fromJsonString(
@@ -69,7 +84,7 @@ const Document = Schema.fromJsonString(
 
 const policies = Effect.gen(function*() {
   const source = yield* Effect.result(policySource)
-  if (Result.isFailure(source)) return Result.fail([`the policy can't be read: ${source.failure.message}`])
+  if (Result.isFailure(source)) return Result.fail([`POLICY_FILE can't be read: ${source.failure.message}`])
   const { name, text } = source.success
   const document = Schema.decodeResult(Document)(text, { errors: "all", onExcessProperty: "error" })
   if (Result.isFailure(document)) return Result.fail([`${name} holds no policy: ${document.failure.message}`])
@@ -94,12 +109,13 @@ const all = <R extends Readonly<Record<string, Checked<unknown>>>>(
 }
 
 /** Reads the settings from the environment. */
-export const read: Effect.Effect<Settings, SettingsError, FileSystem.FileSystem> = Effect.gen(function*() {
+export const read: Effect.Effect<Settings["Service"], SettingsError> = Effect.gen(function*() {
   const checked = all({
     service: yield* text("SERVICE"),
     circuitsTable: yield* text("CIRCUITS_TABLE"),
     queueUrl: yield* text("QUEUE_URL"),
     deadLetterQueueUrl: yield* text("DEAD_LETTER_QUEUE_URL"),
+    maxReceiveCount: yield* wholeNumber("MAX_RECEIVE_COUNT", { minimum: 2, maximum: 1_000 }),
     origins: Result.flatMap(yield* text("ALLOWED_ORIGINS"), originsOf),
     policies: yield* policies
   })
