@@ -25,6 +25,9 @@ export {
   type Replaced,
   type Seen
 } from "./CircuitStore.ts"
+export * as Fallback from "./Fallback.ts"
+export type { FallbackEvent } from "./FallbackEvent.ts"
+export * as LastGood from "./LastGood.ts"
 export * as Outcome from "./Outcome.ts"
 export * as Policy from "./Policy.ts"
 export { PolicyError, type PolicyIssue } from "./PolicyError.ts"

@@ -1,0 +1,118 @@
+/**
+ * Answers in a store that may be slow, hang or fail. Nobody waits for a write; a reader waits for a bounded time.
+ *
+ * What is asked of the store runs in fibers of its own, since a store may not let itself be interrupted. Each of them is
+ * counted until it has really ended, so that a store that hangs holds a bounded number of them.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { publish } from "./FallbackBus.ts"
+
+/** How many writes are under way at once. */
+const maxWrites = 4
+/** How many keys are read at once. */
+const maxReads = 1000
+
+export interface AnswerStoreOptions<Found> {
+  readonly read: (key: string) => Effect.Effect<Found | undefined, unknown>
+  /** Writes the latest answer of a key. */
+  readonly write: (key: string) => Effect.Effect<unknown, unknown>
+  /** Milliseconds. */
+  readonly timeout: number
+  /** How many keys may wait to be written; beyond it, the one that waited longest is left out. */
+  readonly maxKeys: number
+  readonly context: Context.Context<never>
+}
+
+export class AnswerStore<Found> {
+  private readonly options: AnswerStoreOptions<Found>
+  /** Keys whose latest answer is not written yet. */
+  private readonly waiting = new Set<string>()
+  private readonly writing = new Set<string>()
+  private readonly writers = new Set<Fiber.Fiber<void>>()
+  private readonly readers = new Map<string, Fiber.Fiber<Found | undefined>>()
+  /** Questions that the store has not let go of, whether or not somebody still waits for them. */
+  private readonly asked = new Set<Fiber.Fiber<Found | undefined, unknown>>()
+
+  constructor(options: AnswerStoreOptions<Found>) {
+    this.options = options
+  }
+
+  /** Has the latest answer of a key written. Writes of one key follow each other; what comes meanwhile is one more. */
+  save(key: string): void {
+    this.waiting.delete(key)
+    this.waiting.add(key)
+    const oldest = this.waiting.size > this.options.maxKeys ? this.waiting.keys().next() : undefined
+    if (oldest?.done === false) this.waiting.delete(oldest.value)
+    if (this.writers.size === maxWrites) return
+    // The answer goes to its caller first.
+    const writer = this.fork(Effect.andThen(Effect.yieldNow, this.saving))
+    this.writers.add(writer)
+    writer.addObserver(() => this.writers.delete(writer))
+  }
+
+  private readonly saving: Effect.Effect<void> = Effect.suspend(() => {
+    const key = this.nextKey()
+    if (key === undefined) return Effect.void
+    this.waiting.delete(key)
+    this.writing.add(key)
+    return this.options.write(key).pipe(
+      Effect.timeout(this.options.timeout),
+      Effect.catchCause((cause) => publish({ _tag: "StoreFailed", key, operation: "write", cause })),
+      Effect.ensuring(Effect.sync(() => this.writing.delete(key))),
+      Effect.andThen(this.saving)
+    )
+  })
+
+  private nextKey(): string | undefined {
+    for (const key of this.waiting) if (!this.writing.has(key)) return key
+    return undefined
+  }
+
+  /** What the store holds for a key, as far as it says so in time. All that ask at once share one question. */
+  find(key: string): Effect.Effect<Found | undefined> {
+    return Effect.suspend(() => {
+      let reader = this.readers.get(key)
+      if (reader === undefined) {
+        if (this.asked.size === maxReads) return Effect.undefined
+        reader = this.fork(this.ask(key))
+        this.readers.set(key, reader)
+        reader.addObserver(() => this.readers.delete(key))
+      }
+      return Effect.map(Fiber.await(reader), (exit) => exit._tag === "Success" ? exit.value : undefined)
+    })
+  }
+
+  private ask(key: string): Effect.Effect<Found | undefined> {
+    return Effect.suspend(() => {
+      const asked = this.fork(this.options.read(key))
+      this.asked.add(asked)
+      asked.addObserver(() => this.asked.delete(asked))
+      const late = Effect.flatMap(Effect.sleep(this.options.timeout), () => {
+        asked.interruptUnsafe()
+        return Effect.fail(new Cause.TimeoutError(`no answer within ${this.options.timeout} millis`))
+      })
+      return Effect.raceFirst(Fiber.join(asked), late)
+    }).pipe(
+      Effect.catchCause((cause) =>
+        Effect.as(publish({ _tag: "StoreFailed", key, operation: "read", cause }), undefined)
+      )
+    )
+  }
+
+  /** Waits until all that waits is written, or the store has had its time. */
+  readonly flush: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.raceFirst(Fiber.awaitAll(this.writers), Effect.sleep(this.options.timeout))
+  )
+
+  readonly end: Effect.Effect<void> = Effect.sync(() => {
+    // Not awaited, since a store may not let go.
+    for (const fiber of [...this.writers, ...this.readers.values(), ...this.asked]) fiber.interruptUnsafe()
+  })
+
+  private fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    return Effect.runForkWith(this.options.context)(effect)
+  }
+}

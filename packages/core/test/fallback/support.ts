@@ -1,0 +1,97 @@
+/** What the tests of fallbacks share: a store that does as it is told, a clock of two hands, and a listener. */
+import { Fallback, type FallbackEvent } from "@reclose/core"
+import { type Clock, Duration, Effect, Stream } from "effect"
+import { KeyValueStore } from "effect/persistence"
+import { settled } from "../support.ts"
+
+const nothing = Effect.void
+
+/** A store in memory that may be told to fail, to hang, or to wait, and that counts what is asked of it. */
+export class TestStore {
+  readonly held = new Map<string, string>()
+  gets = 0
+  sets = 0
+  /** What happens before it is read or written. */
+  beforeGet: Effect.Effect<void, KeyValueStore.KeyValueStoreError> = nothing
+  beforeSet: Effect.Effect<void, KeyValueStore.KeyValueStoreError> = nothing
+
+  readonly service = KeyValueStore.makeStringOnly({
+    get: (key) =>
+      Effect.suspend(() => {
+        this.gets++
+        return Effect.map(this.beforeGet, () => this.held.get(key))
+      }),
+    set: (key, value) =>
+      Effect.suspend(() => {
+        this.sets++
+        return Effect.map(this.beforeSet, () => void this.held.set(key, value))
+      }),
+    remove: (key) => Effect.sync(() => this.held.delete(key)),
+    clear: Effect.sync(() => this.held.clear()),
+    size: Effect.sync(() => this.held.size),
+    keys: Effect.sync(() => Array.from(this.held.keys()))
+  })
+}
+
+/** A store that can't be reached. */
+export const unreachable = Effect.fail(
+  new KeyValueStore.KeyValueStoreError({ method: "get", message: "the store is down" })
+)
+
+/** A clock whose wall time may be set to anything while its monotonic time goes on. Nobody can wait for it. */
+export class TwoHandedClock implements Clock.Clock {
+  private wall = 1_700_000_000_000
+  private monotonic = 5_000_000
+
+  /** Lets time pass. */
+  pass(duration: Duration.Input) {
+    const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+    this.wall += millis
+    this.monotonic += millis
+  }
+
+  /** Sets the wall clock by that many milliseconds, back if negative. */
+  step(millis: number) {
+    this.wall += millis
+  }
+
+  currentTimeMillisUnsafe() {
+    return this.wall
+  }
+
+  currentTimeNanosUnsafe() {
+    return BigInt(this.wall) * 1_000_000n
+  }
+
+  monotonicTimeNanosUnsafe() {
+    return BigInt(this.monotonic) * 1_000_000n
+  }
+
+  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
+  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
+  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
+
+  sleep() {
+    return Effect.never
+  }
+}
+
+/** Listens to what fallbacks tell from here on. The effect it answers says what came so far. */
+export const listen = Effect.fnUntraced(function*() {
+  const seen: Array<FallbackEvent> = []
+  yield* Effect.forkScoped(
+    Stream.runForEach(Fallback.events, (event) => Effect.sync(() => seen.push(event))),
+    { startImmediately: true }
+  )
+  return Effect.as(settled, seen)
+})
+
+/** The same without causes. */
+export const told = (events: ReadonlyArray<FallbackEvent>): ReadonlyArray<string> =>
+  events.map((event) =>
+    event._tag === "StepFailed"
+      ? `StepFailed ${event.source}`
+      : event._tag === "StoreFailed"
+      ? `StoreFailed ${event.operation} ${event.key}`
+      : `AnswerCorrupt ${event.key}`
+  )
