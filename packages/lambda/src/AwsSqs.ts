@@ -1,0 +1,155 @@
+/**
+ * `SqsQueue` through the official AWS SDK. A module of its own, `@reclose/lambda/AwsSqs`, so that functions without SQS
+ * need no `@aws-sdk/client-sqs`.
+ *
+ * @since 0.1.0
+ */
+import {
+  ChangeMessageVisibilityBatchCommand,
+  type MessageAttributeValue,
+  SendMessageCommand,
+  SQSClient,
+  type SQSClientConfig
+} from "@aws-sdk/client-sqs"
+import type * as AwsLambda from "aws-lambda"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type OutgoingMessage, SqsError, SqsQueue, type Visibility } from "./SqsQueue.ts"
+
+/** What one request takes. */
+const batchSize = 10
+/** How many requests are out at once. */
+const concurrency = 8
+
+/**
+ * Makes a client from the SDK's own configuration, and destroys it when the layer's scope closes.
+ *
+ * **Details**
+ *
+ * Two defaults differ from the SDK's, since a function has little time: it gives up on a connection after 1 second and on
+ * an answer after 5 (`requestHandler`), where the SDK would wait.
+ *
+ * It needs `sqs:ChangeMessageVisibility` for the queues that it keeps messages back in, and `sqs:SendMessage` for those
+ * that it sends to.
+ *
+ * **Example** (In production)
+ *
+ * ```ts no-run
+ * import { DeadLetter } from "@reclose/lambda"
+ * import * as AwsSqs from "@reclose/lambda/AwsSqs"
+ * import { Layer } from "effect"
+ *
+ * // Region and credentials from wherever the SDK finds them.
+ * const Sqs = DeadLetter.layer({ queueUrl: "https://sqs.eu-central-1.amazonaws.com/123456789012/malformed" }).pipe(
+ *   Layer.provideMerge(AwsSqs.layer({}))
+ * )
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (config: SQSClientConfig): Layer.Layer<SqsQueue> =>
+  Layer.effect(
+    SqsQueue,
+    Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() =>
+          new SQSClient({
+            requestHandler: { connectionTimeout: 1_000, requestTimeout: 5_000, throwOnRequestTimeout: true },
+            ...config
+          })
+        ),
+        (client) => Effect.sync(() => client.destroy())
+      ),
+      make
+    )
+  )
+
+/**
+ * Uses a client that the program owns, as it is. Whoever made it destroys it.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const fromClient = (client: SQSClient): Layer.Layer<SqsQueue> => Layer.succeed(SqsQueue, make(client))
+
+const make = (client: SQSClient): SqsQueue["Service"] => {
+  const changeSome = (queueUrl: string, changes: ReadonlyArray<Visibility>) =>
+    Effect.tryPromise({
+      try: (abortSignal) =>
+        client.send(
+          new ChangeMessageVisibilityBatchCommand({
+            QueueUrl: queueUrl,
+            Entries: changes.map(({ receiptHandle, seconds }, index) => ({
+              Id: String(index),
+              ReceiptHandle: receiptHandle,
+              VisibilityTimeout: seconds
+            }))
+          }),
+          { abortSignal }
+        ),
+      catch: toError("changeVisibility", queueUrl)
+    }).pipe(
+      Effect.map(({ Failed = [] }) =>
+        Failed.flatMap(({ Code, Id, Message }) => {
+          const receiptHandle = changes[Number(Id)]?.receiptHandle
+          return receiptHandle === undefined ? [] : [{ receiptHandle, reason: `${Code}: ${Message ?? "no reason"}` }]
+        })
+      )
+    )
+
+  return {
+    changeVisibility: (queueUrl, changes) => {
+      const batches = Array.from(
+        { length: Math.ceil(changes.length / batchSize) },
+        (_, index) => changes.slice(index * batchSize, (index + 1) * batchSize)
+      )
+      return Effect.map(
+        Effect.forEach(batches, (batch) => changeSome(queueUrl, batch), { concurrency }),
+        (failed) => failed.flat()
+      )
+    },
+    send: (message) =>
+      Effect.tryPromise({
+        try: (abortSignal) => client.send(toCommand(message), { abortSignal }),
+        catch: toError("send", message.queueUrl)
+      }).pipe(Effect.asVoid)
+  }
+}
+
+const toCommand = ({ attributes, body, deduplicationId, delaySeconds, groupId, queueUrl }: OutgoingMessage) =>
+  new SendMessageCommand({
+    QueueUrl: queueUrl,
+    MessageBody: body,
+    MessageAttributes: Object.fromEntries(
+      Object.entries(attributes).map(([name, attribute]) => [name, toAttribute(attribute)])
+    ),
+    ...(delaySeconds === undefined ? {} : { DelaySeconds: delaySeconds }),
+    ...(groupId === undefined ? {} : { MessageGroupId: groupId }),
+    ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId })
+  })
+
+const toAttribute = (
+  { binaryValue, dataType, stringValue }: AwsLambda.SQSMessageAttribute
+): MessageAttributeValue => ({
+  DataType: dataType,
+  // Lambda hands over what is binary as base64.
+  ...(binaryValue === undefined ? {} : { BinaryValue: Buffer.from(binaryValue, "base64") }),
+  ...(stringValue === undefined ? {} : { StringValue: stringValue })
+})
+
+const toError = (operation: SqsError["operation"], queueUrl: string) => (cause: unknown): SqsError => {
+  const name = cause instanceof Error ? cause.name : "Error"
+  const action = operation === "send" ? "sqs:SendMessage" : "sqs:ChangeMessageVisibility"
+  const advice = name.includes("AccessDenied")
+    ? `allow the function ${action} on it`
+    : name.includes("NonExistentQueue") || name.includes("QueueDoesNotExist")
+    ? "correct its URL"
+    : "look at the cause"
+  return new SqsError({
+    operation,
+    queueUrl,
+    message: `${action} on ${queueUrl} failed with ${name}: ${advice}`,
+    cause
+  })
+}

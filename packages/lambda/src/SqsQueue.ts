@@ -1,0 +1,77 @@
+/**
+ * What a function asks of SQS beside answering for its batch: to keep a message back, to send one.
+ *
+ * @since 0.1.0
+ */
+import type * as AwsLambda from "aws-lambda"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+
+/**
+ * SQS could not do what it was asked.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SqsError extends Data.TaggedError("SqsError")<{
+  readonly operation: "changeVisibility" | "send"
+  readonly queueUrl: string
+  /** Says what to do about it. */
+  readonly message: string
+  readonly cause?: unknown
+}> {}
+
+/**
+ * A message to send.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OutgoingMessage {
+  readonly queueUrl: string
+  readonly body: string
+  /** After how many seconds it may be received: 0 to 900, and 0 for a FIFO queue. Default what the queue says. */
+  readonly delaySeconds?: number | undefined
+  /** At most 10. */
+  readonly attributes: AwsLambda.SQSMessageAttributes
+  readonly groupId?: string | undefined
+  /** For a FIFO queue. */
+  readonly deduplicationId?: string | undefined
+}
+
+/**
+ * For how long a message is kept back.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Visibility {
+  readonly receiptHandle: string
+  /** From now on, 0 to 43,200 seconds; what was spent since it was received counts as well. */
+  readonly seconds: number
+}
+
+/**
+ * What a function asks of SQS beside answering for its batch.
+ *
+ * **Details**
+ *
+ * `AwsSqs` of `@reclose/lambda/AwsSqs` provides it through the official AWS SDK. In a test, provide an object of your own.
+ *
+ * - `changeVisibility` keeps messages of a queue back, any number of them. It answers those that it could not, with the
+ *   reason, and fails only if it could not do anything.
+ * - `send` sends one message.
+ *
+ * Nothing in it needs a time limit of its own: whoever asks it bounds it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class SqsQueue extends Context.Service<SqsQueue, {
+  readonly changeVisibility: (
+    queueUrl: string,
+    changes: ReadonlyArray<Visibility>
+  ) => Effect.Effect<ReadonlyArray<{ readonly receiptHandle: string; readonly reason: string }>, SqsError>
+  readonly send: (message: OutgoingMessage) => Effect.Effect<void, SqsError>
+}>()("@reclose/lambda/SqsQueue") {}

@@ -1,0 +1,54 @@
+/** For how long a message can be kept back, and whether it is better sent anew: the rules of SQS, as functions. */
+import type * as AwsLambda from "aws-lambda"
+
+/** The longest that a message may be kept back, counted from when it was received, in seconds. */
+const longestVisibility = 43_200
+/** The longest that a message may be delayed as it is sent, in seconds. */
+const longestDelay = 900
+/** The longest that a poller of Lambda collects messages before it calls the function, in milliseconds. */
+const longestWindow = 300_000
+/** Clocks differ, and requests take their time, in milliseconds. */
+const allowance = 60_000
+
+export const receivesOf = ({ attributes }: AwsLambda.SQSRecord): number => Number(attributes.ApproximateReceiveCount)
+
+/** How a message of a batch may be kept back. Times are in milliseconds, moments since 1970. */
+export interface Situation {
+  readonly record: AwsLambda.SQSRecord
+  /** Until when it should be kept back. */
+  readonly until: number
+  readonly now: number
+  /** When the invocation began. */
+  readonly invokedAt: number
+  /** For how long the queue keeps a message, if that is known. */
+  readonly retention: number | undefined
+}
+
+/**
+ * For how many seconds a message is made invisible: until the moment, and not past the 12 hours after which SQS gives it
+ * out in any case, since it refuses longer ones; nor past a minute before it expires, so that it is received once more.
+ */
+export const visibilitySeconds = ({ invokedAt, now, record, retention, until }: Situation): number => {
+  const { ApproximateFirstReceiveTimestamp, SentTimestamp } = record.attributes
+  // SQS tells of the first time alone that it gave a message out.
+  const receivedAt = receivesOf(record) === 1 ? Number(ApproximateFirstReceiveTimestamp) : invokedAt - longestWindow
+  const allowed = longestVisibility * 1_000 - Math.max(0, now - receivedAt) - allowance
+  const kept = retention === undefined ? allowed : Number(SentTimestamp) + retention - now - allowance
+  return Math.min(
+    Math.ceil(Math.max(0, until - now) / 1_000),
+    Math.max(0, Math.floor(Math.min(allowed, kept) / 1_000))
+  )
+}
+
+/** For how many seconds a message that is sent anew is delayed. */
+export const delaySeconds = (until: number, now: number): number =>
+  Math.min(longestDelay, Math.ceil(Math.max(0, until - now) / 1_000))
+
+export const isFifo = ({ eventSourceARN }: AwsLambda.SQSRecord): boolean => eventSourceARN.endsWith(".fifo")
+
+/** `arn:aws:sqs:eu-central-1:123456789012:orders`, whose queue has a URL of the same parts. */
+export const queueUrlOf = (arn: string): string => {
+  const [, partition, , region, account, name] = arn.split(":")
+  const domain = partition === "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
+  return `https://sqs.${region}.${domain}/${account}/${name}`
+}

@@ -1,0 +1,40 @@
+/** `SqsQueue` on queues of the model, on the test's clock. */
+import { SqsError, SqsQueue } from "@reclose/lambda"
+import { Clock, Effect, Layer } from "effect"
+import { type Queue, SqsRefusal } from "./SqsModel.ts"
+
+const urlOf = ({ options }: Queue) => `https://sqs.eu-central-1.amazonaws.com/123456789012/${options.name}`
+
+export const modelQueue = (...queues: ReadonlyArray<Queue>): Layer.Layer<SqsQueue> => {
+  const queueAt = (queueUrl: string, operation: SqsError["operation"]) => {
+    const queue = queues.find((queue) => urlOf(queue) === queueUrl)
+    if (queue !== undefined) return Effect.succeed(queue)
+    return Effect.fail(new SqsError({ operation, queueUrl, message: `there is no queue at ${queueUrl}` }))
+  }
+  return Layer.succeed(SqsQueue, {
+    changeVisibility: (queueUrl, changes) =>
+      Effect.gen(function*() {
+        const queue = yield* queueAt(queueUrl, "changeVisibility")
+        const now = yield* Clock.currentTimeMillis
+        return changes.flatMap(({ receiptHandle, seconds }) => {
+          try {
+            queue.changeVisibility(receiptHandle, seconds, now)
+            return []
+          } catch (refusal) {
+            if (refusal instanceof SqsRefusal) return [{ receiptHandle, reason: `${refusal.name}: ${refusal.message}` }]
+            throw refusal
+          }
+        })
+      }),
+    send: (message) =>
+      Effect.gen(function*() {
+        const queue = yield* queueAt(message.queueUrl, "send")
+        const now = yield* Clock.currentTimeMillis
+        yield* Effect.try({
+          try: () => queue.send(message, now),
+          catch: (cause) =>
+            new SqsError({ operation: "send", queueUrl: message.queueUrl, message: String(cause), cause })
+        })
+      })
+  })
+}
