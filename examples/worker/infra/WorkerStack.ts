@@ -11,9 +11,11 @@ import type { Construct } from "constructs"
 export interface WorkerStackProps extends StackProps {
   /** The folder with the function's code, as `bundle` makes it. */
   readonly code: string
+  /** What the worker may call, such as `https://api.example`. A job for anything else is malformed. */
+  readonly origins: ReadonlyArray<string>
   /** The name under which metrics are written: `worker` unless set. */
   readonly service?: string | undefined
-  /** The policy of the circuits, as `Policy` reads it from JSON: the worker's own unless set. */
+  /** The worker's policy, with the parts `circuits` and `http`: the defaults of both unless set. */
   readonly policy?: object | undefined
   /** How long one invocation may take: 30 seconds unless set. */
   readonly timeout?: Duration | undefined
@@ -70,6 +72,7 @@ export class WorkerStack extends Stack {
       role,
       logGroup,
       environment: {
+        ALLOWED_ORIGINS: props.origins.join(","),
         CIRCUITS_TABLE: circuits.tableName,
         DEAD_LETTER_QUEUE_URL: deadLetters.queueUrl,
         QUEUE_URL: queue.queueUrl,

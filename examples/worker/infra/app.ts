@@ -7,26 +7,42 @@ import { WorkerStack } from "./WorkerStack.ts"
 
 const app = new App()
 
-/** `cdk -c name=value`. */
-const context = (name: string): string | undefined => app.node.tryGetContext(name)
+/** What cdk.json says under `context`, or `cdk -c name=value` instead. */
+const context = (name: string): unknown => app.node.tryGetContext(name)
 
-/** A whole number; what is none is NaN, which CDK refuses under the name of the option. */
-const number = (text: string | undefined) => text === undefined ? undefined : Number(text)
+const text = (name: string): string | undefined => {
+  const value = context(name)
+  return value === undefined ? undefined : String(value)
+}
 
-const policy = context("policy")
+/** What is no number is NaN, which CDK refuses under the name of the option. */
+const number = (name: string): number | undefined => {
+  const value = context(name)
+  return value === undefined ? undefined : Number(value)
+}
+
+/** Names and objects in cdk.json, text on the command line. */
+const list = (name: string): ReadonlyArray<string> =>
+  [context(name) ?? []].flat().flatMap((one) => String(one).split(","))
+
+const object = (name: string): object | undefined => {
+  const value = context(name)
+  return typeof value === "string" ? JSON.parse(value) : typeof value === "object" && value !== null ? value : undefined
+}
 
 new WorkerStack(app, "Worker", {
   // Pinned, so that nothing has to be asked of an account to make the template.
-  env: { account: context("account") ?? "123456789012", region: context("region") ?? "eu-central-1" },
+  env: { account: text("account") ?? "123456789012", region: text("region") ?? "eu-central-1" },
   code: await bundle({
-    entry: context("entry") ?? join(import.meta.dirname, "../src/lambda.ts"),
+    entry: text("entry") ?? join(import.meta.dirname, "../src/lambda.ts"),
     outdir: join(app.outdir, "bundle")
   }),
-  service: context("service"),
-  policy: policy === undefined ? undefined : JSON.parse(policy),
-  maxReceiveCount: number(context("maxReceiveCount")),
-  maxConcurrency: number(context("maxConcurrency")),
-  reservedConcurrency: number(context("reservedConcurrency"))
+  origins: list("origins"),
+  service: text("service"),
+  policy: object("policy"),
+  maxReceiveCount: number("maxReceiveCount"),
+  maxConcurrency: number("maxConcurrency"),
+  reservedConcurrency: number("reservedConcurrency")
 })
 
 // A finding stops the deployment.

@@ -4,7 +4,14 @@
  * @since 0.1.0
  */
 import { Duration } from "aws-cdk-lib"
-import { Alarm, ComparisonOperator, type IAlarmAction, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch"
+import {
+  Alarm,
+  ComparisonOperator,
+  type IAlarmAction,
+  type IMetric,
+  MathExpression,
+  TreatMissingData
+} from "aws-cdk-lib/aws-cloudwatch"
 import { Construct } from "constructs"
 import * as CircuitMetrics from "./CircuitMetrics.ts"
 
@@ -42,24 +49,41 @@ export interface CircuitAlarmsProps {
   readonly opened?: AlarmSettings | false | undefined
   /** A recovery failed: once in 5 minutes unless set; `false` for no such alarm. */
   readonly recoveryFailed?: AlarmSettings | false | undefined
-  /** Circuits opened again and again: 5 times in 1 hour unless set; `false` for no such alarm. */
+  /** Closed circuits opened again and again: 5 times in 1 hour unless set; `false` for no such alarm. */
   readonly openedRepeatedly?: AlarmSettings | false | undefined
-  /** The store of circuits failed: once in 5 minutes unless set; `false` for no such alarm. */
+  /** The store of circuits fails: 5 times in 5 minutes unless set; `false` for no such alarm. */
   readonly storeUnavailable?: AlarmSettings | false | undefined
 }
 
 interface Kind {
   readonly id: string
-  readonly metric: CircuitMetrics.Name
   readonly threshold: number
   readonly period: Duration
   readonly means: string
+  readonly metric: (options: CircuitMetrics.MetricOptions) => IMetric
+}
+
+const count = (name: CircuitMetrics.MetricName) => (options: CircuitMetrics.MetricOptions): IMetric =>
+  CircuitMetrics.metric(name, options)
+
+/** An opening that follows a recovery that failed goes on with an outage, and begins none. */
+const newOpenings = (options: CircuitMetrics.MetricOptions): IMetric => {
+  const { circuitOpened, recoveryFailed } = CircuitMetrics.names
+  return new MathExpression({
+    // A circuit of which no recovery failed writes nothing of that.
+    expression: "opened - FILL(failed, 0)",
+    usingMetrics: {
+      opened: CircuitMetrics.metric(circuitOpened, options),
+      failed: CircuitMetrics.metric(recoveryFailed, options)
+    },
+    ...(options.period === undefined ? {} : { period: options.period })
+  })
 }
 
 const kinds = {
   opened: {
     id: "Opened",
-    metric: "CircuitOpened",
+    metric: count(CircuitMetrics.names.circuitOpened),
     threshold: 1,
     period: Duration.minutes(1),
     means:
@@ -67,24 +91,24 @@ const kinds = {
   },
   recoveryFailed: {
     id: "RecoveryFailed",
-    metric: "RecoveryFailed",
+    metric: count(CircuitMetrics.names.recoveryFailed),
     threshold: 1,
     period: Duration.minutes(5),
     means: "A circuit let calls through again and they failed: its dependency is still down after the open time."
   },
   openedRepeatedly: {
     id: "OpenedRepeatedly",
-    metric: "CircuitOpened",
+    metric: newOpenings,
     threshold: 5,
     period: Duration.hours(1),
-    means: "Circuits opened again and again: a dependency does not recover for good, or the trip rule is too strict."
+    means: "Circuits closed and opened again and again: a dependency comes and goes, or the trip rule is too strict."
   },
   storeUnavailable: {
     id: "StoreUnavailable",
-    metric: "StoreFailures",
-    threshold: 1,
+    metric: count(CircuitMetrics.names.storeFailures),
+    threshold: 5,
     period: Duration.minutes(5),
-    means: "The store of circuits failed: each process now judges by itself. The logs say why, look for StoreFailed."
+    means: "The store of circuits fails: each process judges by itself. The logs say why, look for StoreFailed."
   }
 } satisfies Record<string, Kind>
 
@@ -96,24 +120,24 @@ type KindName = keyof typeof kinds
  *
  * **Details**
  *
- * | alarm | metric | goes off at | within |
+ * | alarm | counts | goes off at | within |
  * |---|---|---|---|
  * | `opened` | `CircuitOpened` | 1 | 1 minute |
  * | `recoveryFailed` | `RecoveryFailed` | 1 | 5 minutes |
- * | `openedRepeatedly` | `CircuitOpened` | 5 | 1 hour |
- * | `storeUnavailable` | `StoreFailures` | 1 | 5 minutes |
+ * | `openedRepeatedly` | `CircuitOpened` less `RecoveryFailed`: openings of circuits that were closed | 5 | 1 hour |
+ * | `storeUnavailable` | `StoreFailures` | 5 | 5 minutes |
  *
  * Each compares the sum of one period, and is over as soon as one period stays below the threshold. Missing data is no
  * alarm: a service that writes nothing has nothing to tell, or isn't called.
  *
- * The thresholds are for a service of a few circuits that are healthy nearly always. They are the first a team wants to
- * know of, not the last: raise them for a service whose dependencies come and go.
+ * The thresholds are for a service of a few circuits that are healthy nearly always: raise them for one whose dependencies
+ * come and go. A store that is down is told of with each invocation, so five failures are an outage, and one is a slow
+ * answer.
  *
  * **Gotchas**
  *
- * - The metrics count what processes did, so an alarm being over does not mean that the circuit has closed: nothing opens
- *   while it stays open. Look at `OpenCircuits`.
- * - A store that is down is told of once by each process and circuit, so that alarm, too, is over before the outage is.
+ * - All but the last count changes, so an alarm being over does not mean that the circuit has closed: nothing opens while
+ *   it stays open. Look at `OpenCircuits`.
  * - Fails for a threshold that is no whole number from 1, and for a period that is no multiple of a minute up to a day.
  *
  * **Example** (Alarms that tell a topic)
@@ -164,7 +188,7 @@ export class CircuitAlarms extends Construct {
     const { period = kind.period, threshold = kind.threshold } = settings
     check(name, { period, threshold })
     return new Alarm(this, kind.id, {
-      metric: CircuitMetrics.metric(kind.metric, { service, circuit, namespace, period }),
+      metric: kind.metric({ service, circuit, namespace, period }),
       threshold,
       evaluationPeriods: 1,
       comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,

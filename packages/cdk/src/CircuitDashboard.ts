@@ -96,9 +96,9 @@ export class CircuitDashboard extends Construct {
     super(scope, id)
     const { alarms = [], dashboardName, deadLetterQueue, function: worker, queue, service } = props
     const period = props.period ?? Duration.minutes(1)
-    const metric = (name: CircuitMetrics.Name, label: string) =>
+    const metric = (name: CircuitMetrics.MetricName, label: string) =>
       CircuitMetrics.metric(name, { service, namespace: props.namespace, period, label })
-    const byCircuit = (name: CircuitMetrics.Name) =>
+    const byCircuit = (name: CircuitMetrics.MetricName) =>
       CircuitMetrics.byCircuit(name, { service, namespace: props.namespace, period })
 
     const rows: Array<Array<IWidget>> = [

@@ -7,56 +7,56 @@ import { Duration } from "aws-cdk-lib"
 import { Metric, SearchExpression, Stats } from "aws-cdk-lib/aws-cloudwatch"
 
 /**
- * The namespace that metrics are written to unless told otherwise.
+ * The namespace, unless set otherwise.
  *
  * @category constants
  * @since 0.1.0
  */
-export const defaultNamespace = "Reclose"
+export const namespace = "Reclose"
 
 /**
- * Every metric of circuits.
+ * The names of the metrics, as they stand in CloudWatch.
  *
  * **Details**
  *
- * - `CircuitOpened`, `CircuitHalfOpened`, `CircuitClosed`: how often a circuit changed to that phase.
- * - `RecoveryFailed`: how often a half-open circuit opened again.
- * - `CallsSucceeded`, `CallsFailed`, `CallsIgnored`: finished calls by their outcome.
- * - `CallsRejected`: calls that were not made, since the circuit was open.
- * - `OpenCircuits`: how many circuits are not closed. It is a level, all others are counts.
- * - `StoreFailures`: how often the store of circuits stopped working for a circuit.
+ * - `CircuitOpened`, `CircuitHalfOpened`, `CircuitClosed`: how often circuits changed to that phase.
+ * - `RecoveryFailed`: how often a half-open circuit opened again. Each is an opening, too.
+ * - `CallsSucceeded`, `CallsFailed`, `CallsIgnored`: calls that ran, by their outcome.
+ * - `CallsRejected`: calls that did not run.
+ * - `OpenCircuits`: how many circuits reject calls. It is a level, all others are counts.
+ * - `StoreFailures`: in each invocation, the circuits for which the store does not do what it is asked.
  *
  * @category constants
  * @since 0.1.0
  */
-export const names = [
-  "CircuitOpened",
-  "CircuitHalfOpened",
-  "CircuitClosed",
-  "RecoveryFailed",
-  "CallsSucceeded",
-  "CallsFailed",
-  "CallsRejected",
-  "CallsIgnored",
-  "OpenCircuits",
-  "StoreFailures"
-] as const
+export const names = {
+  circuitOpened: "CircuitOpened",
+  circuitClosed: "CircuitClosed",
+  circuitHalfOpened: "CircuitHalfOpened",
+  recoveryFailed: "RecoveryFailed",
+  callsSucceeded: "CallsSucceeded",
+  callsFailed: "CallsFailed",
+  callsRejected: "CallsRejected",
+  callsIgnored: "CallsIgnored",
+  openCircuits: "OpenCircuits",
+  storeFailures: "StoreFailures"
+} as const
 
 /**
- * The name of a metric of circuits.
+ * A metric's name.
  *
  * @category models
  * @since 0.1.0
  */
-export type Name = (typeof names)[number]
+export type MetricName = typeof names[keyof typeof names]
 
 /**
- * The dimensions that each metric is written with: once for the service, once for each circuit.
+ * The names of the dimensions. Each metric is written for the service alone, and again for each of its circuits.
  *
  * @category constants
  * @since 0.1.0
  */
-export const dimensions = [["service"], ["service", "circuit"]] as const
+export const dimensions = { service: "service", circuit: "circuit" } as const
 
 /**
  * Which circuits a metric is about, and how it is read.
@@ -78,7 +78,7 @@ export interface MetricOptions {
 }
 
 /** A count of a minute is the sum of what its processes wrote, a level is the largest of them. */
-const statisticOf = (name: Name): string => name === "OpenCircuits" ? Stats.MAXIMUM : Stats.SUM
+const statisticOf = (name: MetricName): string => name === names.openCircuits ? Stats.MAXIMUM : Stats.SUM
 
 /**
  * One metric, of a service or of one of its circuits, for alarms and graphs of your own.
@@ -111,13 +111,16 @@ const statisticOf = (name: Name): string => name === "OpenCircuits" ? Stats.MAXI
  * @since 0.1.0
  */
 export const metric = (
-  name: Name,
-  { circuit, label, namespace = defaultNamespace, period = Duration.minutes(1), service }: MetricOptions
+  name: MetricName,
+  { circuit, label, namespace: space = namespace, period = Duration.minutes(1), service }: MetricOptions
 ): Metric =>
   new Metric({
-    namespace,
+    namespace: space,
     metricName: name,
-    dimensionsMap: { service, ...(circuit === undefined ? {} : { circuit }) },
+    dimensionsMap: {
+      [dimensions.service]: service,
+      ...(circuit === undefined ? {} : { [dimensions.circuit]: circuit })
+    },
     statistic: statisticOf(name),
     period,
     ...(label === undefined ? {} : { label })
@@ -147,18 +150,18 @@ export const metric = (
  * @since 0.1.0
  */
 export const byCircuit = (
-  name: Name,
-  { label = "", namespace = defaultNamespace, period = Duration.minutes(1), service }: Omit<MetricOptions, "circuit">
+  name: MetricName,
+  { label = "", namespace: space = namespace, period = Duration.minutes(1), service }: Omit<MetricOptions, "circuit">
 ): SearchExpression => {
-  for (const [what, text] of Object.entries({ service, namespace })) {
+  for (const [what, text] of [["service", service], ["namespace", space]] as const) {
     if (/['"\\]/.test(text)) {
       throw new Error(
         `${what} ${JSON.stringify(text)} can't be searched for: use a name without quotation marks and \\`
       )
     }
   }
-  const schema = [namespace, ...dimensions[1]].map((part) => `"${part}"`).join(",")
-  const query = `{${schema}} MetricName="${name}" "service"="${service}"`
+  const schema = [space, dimensions.service, dimensions.circuit].map((part) => `"${part}"`).join(",")
+  const query = `{${schema}} MetricName="${name}" "${dimensions.service}"="${service}"`
   return new SearchExpression({
     expression: `SEARCH('${query}', '${statisticOf(name)}', ${period.toSeconds()})`,
     label,

@@ -16,20 +16,35 @@ const alarmsOf = (stack: Stack) =>
   Object.values(Template.fromStack(stack).findResources("AWS::CloudWatch::Alarm")).map(({ Properties }) => Properties)
 
 describe("the alarms", () => {
-  it("go off when a circuit opens, a recovery fails, circuits open again and again, or the store fails", () => {
-    const common = {
-      Namespace: "Reclose",
-      Dimensions: [{ Name: "service", Value: "worker" }],
-      Statistic: "Sum",
-      EvaluationPeriods: 1,
-      ComparisonOperator: "GreaterThanOrEqualToThreshold",
-      TreatMissingData: "notBreaching"
+  const common = {
+    EvaluationPeriods: 1,
+    ComparisonOperator: "GreaterThanOrEqualToThreshold",
+    TreatMissingData: "notBreaching"
+  }
+  const Dimensions = [{ Name: "service", Value: "worker" }]
+  const metric = (MetricName: string, Period: number) => ({ MetricName, Namespace: "Reclose", Dimensions, Period })
+
+  it("go off when a circuit opens, a recovery fails, or the store fails", () => {
+    const alarms = inStack({ openedRepeatedly: false })
+    assert.deepStrictEqual(alarms.map(({ AlarmDescription: _AlarmDescription, ...rest }) => rest), [
+      { ...common, ...metric("CircuitOpened", 60), Statistic: "Sum", Threshold: 1 },
+      { ...common, ...metric("RecoveryFailed", 300), Statistic: "Sum", Threshold: 1 },
+      { ...common, ...metric("StoreFailures", 300), Statistic: "Sum", Threshold: 5 }
+    ])
+  })
+
+  it("go off when closed circuits open again and again, however often a recovery fails", () => {
+    const [alarm] = inStack({ opened: false, recoveryFailed: false, storeUnavailable: false })
+    const { AlarmDescription: _AlarmDescription, Metrics, ...rest } = alarm ?? {}
+    assert.deepStrictEqual(rest, { ...common, Threshold: 5 })
+    const of = (Id: string, MetricName: string) => {
+      const { Period, ...Metric } = metric(MetricName, 3600)
+      return { Id, MetricStat: { Metric, Period, Stat: "Sum" }, ReturnData: false }
     }
-    assert.deepStrictEqual(inStack().map(({ AlarmDescription: _AlarmDescription, ...rest }) => rest), [
-      { ...common, MetricName: "CircuitOpened", Period: 60, Threshold: 1 },
-      { ...common, MetricName: "RecoveryFailed", Period: 300, Threshold: 1 },
-      { ...common, MetricName: "CircuitOpened", Period: 3600, Threshold: 5 },
-      { ...common, MetricName: "StoreFailures", Period: 300, Threshold: 1 }
+    assert.deepStrictEqual(Metrics, [
+      { Id: "expr_1", Expression: "opened - FILL(failed, 0)", ReturnData: true },
+      of("opened", "CircuitOpened"),
+      of("failed", "RecoveryFailed")
     ])
   })
 
@@ -41,9 +56,13 @@ describe("the alarms", () => {
   })
 
   it("can be those of one circuit, and of another namespace", () => {
-    for (const { Dimensions, Namespace } of inStack({ circuit: "quotes", namespace: "Fleet" })) {
-      assert.strictEqual(Namespace, "Fleet")
-      assert.sameDeepMembers(Dimensions, [{ Name: "service", Value: "worker" }, { Name: "circuit", Value: "quotes" }])
+    const both = [{ Name: "service", Value: "worker" }, { Name: "circuit", Value: "quotes" }]
+    const alarms = inStack({ circuit: "quotes", namespace: "Fleet" })
+    assert.lengthOf(alarms, 4)
+    for (const alarm of alarms) {
+      const text = JSON.stringify(alarm)
+      assert.include(text, `"Namespace":"Fleet"`)
+      for (const dimension of both) assert.include(text, JSON.stringify(dimension))
     }
   })
 
@@ -51,12 +70,12 @@ describe("the alarms", () => {
     const alarms = inStack({
       opened: false,
       recoveryFailed: { threshold: 3 },
-      openedRepeatedly: { period: Duration.hours(6) },
-      storeUnavailable: false
+      openedRepeatedly: false,
+      storeUnavailable: { period: Duration.hours(6) }
     })
     assert.deepStrictEqual(alarms.map(({ MetricName, Period, Threshold }) => [MetricName, Period, Threshold]), [
       ["RecoveryFailed", 300, 3],
-      ["CircuitOpened", 21600, 5]
+      ["StoreFailures", 21600, 5]
     ])
   })
 

@@ -15,11 +15,11 @@ describe("a metric", () => {
 
   it("has the dimensions that it is written with", () => {
     const { dimensions = {} } = CircuitMetrics.metric("CallsFailed", { service: "worker", circuit: "quotes" })
-    assert.deepStrictEqual(Object.keys(dimensions), [...CircuitMetrics.dimensions[1]])
+    assert.deepStrictEqual(Object.keys(dimensions), Object.values(CircuitMetrics.dimensions))
   })
 
   it("is a sum, and a maximum where it is a level", () => {
-    for (const name of CircuitMetrics.names) {
+    for (const name of Object.values(CircuitMetrics.names)) {
       const { namespace, period, statistic } = CircuitMetrics.metric(name, { service: "worker" })
       assert.strictEqual(statistic, name === "OpenCircuits" ? "Maximum" : "Sum")
       assert.strictEqual(namespace, "Reclose")

@@ -5,10 +5,12 @@ import { Queue } from "aws-cdk-lib/aws-sqs"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll, assert, describe, it } from "vitest"
+import { afterAll, afterEach, assert, describe, it, vi } from "vitest"
 import { CircuitAlarms, CircuitDashboard, CircuitTable } from "../src/index.ts"
 
 const outdirs: Array<string> = []
+
+afterEach(() => vi.restoreAllMocks())
 
 afterAll(() => outdirs.forEach((outdir) => rmSync(outdir, { recursive: true })))
 
@@ -40,6 +42,8 @@ describe("CloudFormation's own rules", { timeout: 60_000 }, () => {
   })
 
   it("refuse a table that can't be", () => {
+    // What the CDK has to say of it.
+    vi.spyOn(console, "error").mockReturnValue()
     const reports = complaints((stack) => {
       const { table } = new CircuitTable(stack, "Circuits")
       // The child of a table that isn't imported.

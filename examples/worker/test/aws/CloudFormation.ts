@@ -57,6 +57,13 @@ const describedResources = (stack: Stack): ReadonlyArray<Xml> =>
     LastUpdatedTimestamp: stack.created.toISOString()
   }))
 
+/**
+ * The CLI looks every five seconds whether a stack is done, and at once after it was told to begin: a stack that is done
+ * in a moment is not waited for when the answer takes that moment.
+ */
+const inAMoment = (stack: Stack): Promise<void> =>
+  Promise.race([stack.settled, new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())])
+
 export const makeCloudFormation = (stacks: Stacks, objects: Objects): Service => {
   const named = (parameters: URLSearchParams): Stack => {
     const name = parameters.get("StackName") ?? ""
@@ -95,7 +102,7 @@ export const makeCloudFormation = (stacks: Stacks, objects: Objects): Service =>
     return { template, parameters: Object.fromEntries(given) }
   }
 
-  const actions: Readonly<Record<string, (parameters: URLSearchParams) => Xml>> = {
+  const actions: Readonly<Record<string, (parameters: URLSearchParams) => Xml | Promise<Xml>>> = {
     DescribeStacks: (parameters) => ({
       Stacks: (parameters.has("StackName") ? [named(parameters)] : stacks.all()).map(described)
     }),
@@ -106,19 +113,22 @@ export const makeCloudFormation = (stacks: Stacks, objects: Objects): Service =>
     DescribeStackResources: (parameters) => ({ StackResources: describedResources(named(parameters)) }),
     ListStackResources: (parameters) => ({ StackResourceSummaries: describedResources(named(parameters)) }),
     GetTemplate: (parameters) => ({ TemplateBody: named(parameters).current.template }),
-    CreateStack: (parameters) => {
+    CreateStack: async (parameters) => {
       const name = parameters.get("StackName") ?? ""
       if (stacks.find(name) !== undefined) {
         throw new AwsError("AlreadyExistsException", `Stack [${name}] already exists`)
       }
-      return { StackId: stacks.create(name, deploymentOf(parameters, undefined)).id }
+      const stack = stacks.create(name, deploymentOf(parameters, undefined))
+      await inAMoment(stack)
+      return { StackId: stack.id }
     },
-    UpdateStack: (parameters) => {
+    UpdateStack: async (parameters) => {
       const stack = named(parameters)
       if (!stack.status.endsWith("_COMPLETE") || stack.status === "ROLLBACK_COMPLETE") {
         throw invalid(`Stack:${stack.id} is in ${stack.status} state and can not be updated.`)
       }
       stacks.update(stack, deploymentOf(parameters, stack.current))
+      await inAMoment(stack)
       return { StackId: stack.id }
     },
     DeleteStack: (parameters) => {

@@ -4,12 +4,8 @@ import { Effect, Exit, Fiber, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import {
-  type Container,
-  type ContainerError,
-  type Invocation,
-  startContainer
-} from "../../../../packages/lambda/test/runtime/RuntimeApi.ts"
+import type { ContainerError, Invocation } from "../../../../packages/lambda/test/runtime/RuntimeApi.ts"
+import * as Containers from "../../src/local/Containers.ts"
 import { poll } from "../../src/local/EventSource.ts"
 import type { Queue } from "../../src/local/Queue.ts"
 import { unzip } from "./Zip.ts"
@@ -37,24 +33,19 @@ export interface Functions {
   /** In a container that is idle, or else in a new one. */
   readonly invoke: (name: string, event: unknown) => Effect.Effect<Invocation, ContainerError>
   /** Ends the containers of a function: the next invocation is a cold start. */
-  readonly recycle: (name: string) => Promise<void>
+  readonly recycle: (name: string) => Promise<unknown>
   /** Hands the messages of a queue to a function, until `disconnect`. */
   readonly connect: (mapping: Mapping) => void
   readonly disconnect: (id: string) => Promise<void>
-  /** All lines that a function's containers have printed. */
-  readonly logs: (name: string) => ReadonlyArray<string>
 }
 
 interface Running {
-  readonly configuration: Configuration
-  readonly root: string
+  readonly containers: Containers.Containers
   readonly scope: Scope.Closeable
-  readonly idle: Array<Container>
-  readonly lines: Array<string>
 }
 
-const gone = (end: Invocation["end"]) =>
-  end._tag === "Failed" && (end.error.errorType === "Runtime.ExitError" || end.error.errorType === "Sandbox.Timedout")
+/** As many as Lambda lets an event source of SQS begin with. */
+const maxContainers = 5
 
 /** What of a batch goes back to the queue: what the function names, or all of it when it failed or made no sense. */
 const responseOf = (
@@ -75,13 +66,22 @@ export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effec
   const functions = new Map<string, Running>()
   const pollers = new Map<string, Fiber.Fiber<never>>()
 
-  const open = (name: string, configuration: Configuration, lines: Array<string>) =>
+  const open = (name: string, { archive, environment, handler, memorySize, timeoutMillis }: Configuration) =>
     Effect.gen(function*() {
       const scope = yield* Scope.fork(owner)
       const root = mkdtempSync(join(tmpdir(), "reclose-function-"))
       yield* Scope.addFinalizer(scope, Effect.sync(() => rmSync(root, { recursive: true, force: true })))
-      unzip(configuration.archive, root)
-      functions.set(name, { configuration, root, scope, idle: [], lines })
+      unzip(archive, root)
+      const containers = yield* Containers.make({
+        root,
+        handler,
+        environment,
+        memorySize,
+        timeout: timeoutMillis,
+        functionName: name,
+        most: maxContainers
+      }).pipe(Scope.provide(scope))
+      functions.set(name, { containers, scope })
     })
 
   const close = (name: string) =>
@@ -91,42 +91,16 @@ export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effec
       return running === undefined ? Effect.void : Scope.close(running.scope, Exit.void)
     })
 
-  const start = (name: string, { configuration, lines, root, scope }: Running) =>
-    startContainer({
-      root,
-      handler: configuration.handler,
-      environment: configuration.environment,
-      timeout: configuration.timeoutMillis,
-      functionName: name,
-      memorySize: configuration.memorySize
-    }).pipe(
-      Effect.tap(({ initLogs }) => Effect.sync(() => lines.push(...initLogs))),
-      Scope.provide(scope)
+  const invoke = (name: string, event: unknown) =>
+    Effect.suspend(() =>
+      functions.get(name)?.containers.invoke(event) ?? Effect.die(new Error(`Function not found: ${name}`))
     )
 
-  const invoke = (name: string, event: unknown) =>
-    Effect.gen(function*() {
-      const running = functions.get(name)
-      if (running === undefined) return yield* Effect.die(new Error(`Function not found: ${name}`))
-      const container = running.idle.pop() ?? (yield* start(name, running))
-      const invocation = yield* container.invoke(event)
-      running.lines.push(...invocation.logs)
-      if (!gone(invocation.end)) running.idle.push(container)
-      return invocation
-    })
-
   return {
-    put: (name, configuration) => {
-      const lines = functions.get(name)?.lines ?? []
-      return Effect.runPromise(Effect.andThen(close(name), open(name, configuration, lines)))
-    },
+    put: (name, configuration) => Effect.runPromise(Effect.andThen(close(name), open(name, configuration))),
     remove: (name) => Effect.runPromise(close(name)),
     invoke,
-    recycle: (name) => {
-      const running = functions.get(name)
-      if (running === undefined) return Promise.resolve()
-      return Effect.runPromise(Effect.andThen(close(name), open(name, running.configuration, running.lines)))
-    },
+    recycle: (name) => Effect.runPromise(functions.get(name)?.containers.kill ?? Effect.void),
     connect: (mapping) => {
       const handle = (event: SQSEvent) =>
         invoke(mapping.functionName, event).pipe(
@@ -141,7 +115,6 @@ export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effec
       const poller = pollers.get(id)
       pollers.delete(id)
       if (poller !== undefined) await Effect.runPromise(Fiber.interrupt(poller))
-    },
-    logs: (name) => functions.get(name)?.lines ?? []
+    }
   }
 })

@@ -249,6 +249,7 @@ const alarm = ({ account, region }: World): ResourceType =>
     Dimensions: "updates",
     EvaluationPeriods: "updates",
     MetricName: "updates",
+    Metrics: "updates",
     Namespace: "updates",
     OKActions: "updates",
     Period: "updates",

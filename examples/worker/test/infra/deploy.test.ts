@@ -3,16 +3,16 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { type Cloud, startCloud } from "../aws/Cloud.ts"
+import { type Account, startAccount } from "../aws/Account.ts"
 import type { Stack } from "../aws/Stacks.ts"
 import { cdk } from "./Cli.ts"
 
 const scope = Scope.makeUnsafe()
 const folder = mkdtempSync(join(tmpdir(), "reclose-deploy-"))
-let cloud: Cloud
+let account: Account
 
 beforeAll(async () => {
-  cloud = await Effect.runPromise(Scope.provide(startCloud, scope))
+  account = await Effect.runPromise(Scope.provide(startAccount, scope))
 })
 
 afterAll(async () => {
@@ -23,8 +23,8 @@ afterAll(async () => {
 const run = async (command: ReadonlyArray<string>, ...context: ReadonlyArray<string>) => {
   const ran = await cdk({
     home: join(folder, "home"),
-    endpoint: cloud.endpoint,
-    credentials: cloud.credentials,
+    endpoint: account.endpoint,
+    credentials: account.credentials,
     arguments: [
       ...command,
       "--output",
@@ -39,7 +39,7 @@ const deploy = (...context: ReadonlyArray<string>) =>
   run(["deploy", "--method=direct", "--require-approval", "never"], ...context)
 
 const stack = (): Stack => {
-  const found = cloud.stacks.find("Worker")
+  const found = account.stacks.find("Worker")
   if (found === undefined) throw new Error("there is no stack")
   return found
 }
@@ -47,12 +47,12 @@ const stack = (): Stack => {
 const output = (name: string): string => stack().outputs[name] ?? ""
 
 const invoke = async (event: unknown): Promise<unknown> => {
-  const { end } = await Effect.runPromise(cloud.functions.invoke(output("FunctionName"), event))
+  const { end } = await Effect.runPromise(account.functions.invoke(output("FunctionName"), event))
   return end._tag === "Succeeded" ? end.result : end.error
 }
 
 const queueAt = (url: string) => {
-  const queue = cloud.queues.find(({ name }) => url.endsWith(`/${name}`))
+  const queue = account.queues.find(({ name }) => url.endsWith(`/${name}`))
   if (queue === undefined) throw new Error(`there is no queue ${url}`)
   return queue
 }
@@ -66,13 +66,13 @@ const until = async (holds: () => boolean): Promise<void> => {
 
 /** An item that no deployment knows of. */
 const put = async (tableName: string, key: string) => {
-  const { Table } = await cloud.dynamo("DescribeTable", { TableName: tableName })
+  const { Table } = await account.dynamo("DescribeTable", { TableName: tableName })
   const [{ AttributeName }] = (Table as { readonly KeySchema: readonly [{ readonly AttributeName: string }] }).KeySchema
-  await cloud.dynamo("PutItem", { TableName: tableName, Item: { [AttributeName]: { S: key }, by: { S: "a test" } } })
+  await account.dynamo("PutItem", { TableName: tableName, Item: { [AttributeName]: { S: key }, by: { S: "a test" } } })
 }
 
 const isThere = async (tableName: string, key: string): Promise<boolean> =>
-  "Item" in await cloud.dynamo("GetItem", { TableName: tableName, Key: { key: { S: key } } })
+  "Item" in await account.dynamo("GetItem", { TableName: tableName, Key: { key: { S: key } } })
 
 /** What has happened to resources of a type since then. */
 const happened = (type: string, from = 0): ReadonlyArray<string> =>
@@ -83,7 +83,7 @@ const table = "AWS::DynamoDB::Table"
 /** As if the app had made another template. */
 const redeploy = async (change: (template: string) => string): Promise<void> => {
   const { current } = stack()
-  cloud.stacks.update(stack(), { ...current, template: change(current.template) })
+  account.stacks.update(stack(), { ...current, template: change(current.template) })
   await stack().settled
 }
 
@@ -92,19 +92,19 @@ const redeploy = async (change: (template: string) => string): Promise<void> => 
 describe("the worker", { timeout: 60_000 }, () => {
   it("is deployed by the CLI", async () => {
     const { all, status } = await deploy()
-    assert.strictEqual(status, 0, `${all}\n${cloud.requests.join("\n")}`)
+    assert.strictEqual(status, 0, `${all}\n${account.requests.join("\n")}`)
     assert.strictEqual(stack().status, "CREATE_COMPLETE")
     assert.deepStrictEqual(happened(table), ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"])
   })
 
   it("has a table as DynamoStore wants it", async () => {
     const TableName = output("CircuitsTable")
-    const { Table } = await cloud.dynamo("DescribeTable", { TableName })
+    const { Table } = await account.dynamo("DescribeTable", { TableName })
     assert.deepInclude(Table, {
       KeySchema: [{ AttributeName: "key", KeyType: "HASH" }],
       AttributeDefinitions: [{ AttributeName: "key", AttributeType: "S" }]
     })
-    const { TimeToLiveDescription } = await cloud.dynamo("DescribeTimeToLive", { TableName })
+    const { TimeToLiveDescription } = await account.dynamo("DescribeTimeToLive", { TableName })
     assert.deepInclude(TimeToLiveDescription, { AttributeName: "expiresAt" })
   })
 
@@ -112,7 +112,7 @@ describe("the worker", { timeout: 60_000 }, () => {
     assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "up", service: "worker" })
     assert.deepStrictEqual(await invoke({ key: "quotes", fails: true }), { answer: "down", service: "worker" })
     assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "worker" })
-    await cloud.functions.recycle(output("FunctionName"))
+    await account.functions.recycle(output("FunctionName"))
     assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "worker" })
     assert.isTrue(await isThere(output("CircuitsTable"), "quotes"))
   })
@@ -120,7 +120,7 @@ describe("the worker", { timeout: 60_000 }, () => {
   it("has the rights it needs and no others", async () => {
     assert.deepStrictEqual(await invoke({ list: true }), { answer: "Denied", service: "worker" })
     assert.deepStrictEqual(
-      [...new Set(cloud.requests.filter((request) => /^(dynamodb|sqs) .* 40\d$/.test(request)))],
+      [...new Set(account.requests.filter((request) => /^(dynamodb|sqs) .* 40\d$/.test(request)))],
       ["dynamodb Scan 400"]
     )
   })
@@ -179,19 +179,19 @@ describe("the worker", { timeout: 60_000 }, () => {
     assert.strictEqual(stack().status, "UPDATE_COMPLETE")
     assert.deepStrictEqual(happened(table, from), events)
     assert.notStrictEqual(output("CircuitsTable"), before)
-    assert.deepInclude(await cloud.dynamo("Scan", { TableName: output("CircuitsTable") }), { Count: 0 })
-    assert.notDeepInclude(await cloud.dynamo("Scan", { TableName: before, Select: "COUNT" }), { Count: 0 })
+    assert.deepInclude(await account.dynamo("Scan", { TableName: output("CircuitsTable") }), { Count: 0 })
+    assert.notDeepInclude(await account.dynamo("Scan", { TableName: before, Select: "COUNT" }), { Count: 0 })
     await put(output("CircuitsTable"), "of-a-test")
   })
 
   it("leaves its table behind when it is deleted, and nothing else", async () => {
     const before = output("CircuitsTable")
     const removed = stack()
-    cloud.stacks.remove(removed)
+    account.stacks.remove(removed)
     await removed.settled
     assert.strictEqual(removed.status, "DELETE_COMPLETE")
-    assert.isUndefined(cloud.stacks.find("Worker"))
-    assert.lengthOf(cloud.queues, 0)
-    assert.isDefined((await cloud.dynamo("DescribeTable", { TableName: before }))["Table"])
+    assert.isUndefined(account.stacks.find("Worker"))
+    assert.lengthOf(account.queues, 0)
+    assert.isDefined((await account.dynamo("DescribeTable", { TableName: before }))["Table"])
   })
 })

@@ -23,6 +23,7 @@ export const workerStack = (props: Partial<WorkerStackProps> = {}): WorkerStack 
   return new WorkerStack(app, "Worker", {
     env: { account: "123456789012", region: "eu-central-1" },
     code,
+    origins: ["https://quotes.example", "https://orders.example"],
     ...props
   })
 }
