@@ -21,10 +21,7 @@ export interface WorkerStackProps extends StackProps {
   readonly timeout?: Duration | undefined
   /** How many messages an invocation gets at most: 10 unless set, and at most 10 without a batching window. */
   readonly batchSize?: number | undefined
-  /**
-   * How often a message may be received before it is a dead letter: 10 unless set. Each time that a message is put back
-   * because of an open circuit is one.
-   */
+  /** How often a message may be received before it is a dead letter, 2 to 1,000: 10 unless set. */
   readonly maxReceiveCount?: number | undefined
   /** How many batches the queue has in work at once, 2 to 1,000: as many as the account allows unless set. */
   readonly maxConcurrency?: number | undefined
@@ -37,7 +34,7 @@ export interface WorkerStackProps extends StackProps {
 export class WorkerStack extends Stack {
   constructor(scope: Construct, id: string, props: WorkerStackProps) {
     super(scope, id, props)
-    const { alarmActions = [], service = "worker", timeout = Duration.seconds(30) } = props
+    const { alarmActions = [], maxReceiveCount = 10, service = "worker", timeout = Duration.seconds(30) } = props
 
     const circuits = new CircuitTable(this, "Circuits")
     const deadLetters = new Queue(this, "DeadLetters", {
@@ -50,7 +47,7 @@ export class WorkerStack extends Stack {
       enforceSSL: true,
       // What AWS asks for, so that a message is not handed out again while retries of its batch are still running.
       visibilityTimeout: Duration.seconds(timeout.toSeconds() * 6),
-      deadLetterQueue: { queue: deadLetters, maxReceiveCount: props.maxReceiveCount ?? 10 }
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount }
     })
 
     const logGroup = new LogGroup(this, "Logs", {
@@ -75,6 +72,7 @@ export class WorkerStack extends Stack {
         ALLOWED_ORIGINS: props.origins.join(","),
         CIRCUITS_TABLE: circuits.tableName,
         DEAD_LETTER_QUEUE_URL: deadLetters.queueUrl,
+        MAX_RECEIVE_COUNT: String(maxReceiveCount),
         QUEUE_URL: queue.queueUrl,
         SERVICE: service,
         ...(props.policy === undefined ? {} : { POLICY: JSON.stringify(props.policy) })

@@ -21,7 +21,7 @@ import { makeStacks, type Stacks } from "./Stacks.ts"
 import { makeSts } from "./Sts.ts"
 import { type Answer, forwarded, type Parameters, type Service, text } from "./Wire.ts"
 
-export const region = "eu-central-1"
+const region = "eu-central-1"
 
 export interface Account {
   readonly endpoint: string

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { dirname, join } from "node:path"
 
-export const worker = join(import.meta.dirname, "../..")
+const worker = join(import.meta.dirname, "../..")
 
 export interface Ran {
   readonly status: number | null

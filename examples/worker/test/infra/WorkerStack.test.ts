@@ -70,6 +70,7 @@ describe("the function", () => {
       ALLOWED_ORIGINS: "https://quotes.example,https://orders.example",
       CIRCUITS_TABLE: { Ref: table },
       DEAD_LETTER_QUEUE_URL: { Ref: deadLetters },
+      MAX_RECEIVE_COUNT: "10",
       QUEUE_URL: { Ref: queue }
     }
     assert.deepStrictEqual(variables(), { ...where, SERVICE: "worker" })
@@ -147,7 +148,12 @@ describe("the queues", () => {
       },
       [deadLetters]: { MessageRetentionPeriod: 1_209_600, SqsManagedSseEnabled: true }
     })
-    assert.strictEqual(byId({ maxReceiveCount: 3 })[queue].RedrivePolicy.maxReceiveCount, 3)
+    const props = { maxReceiveCount: 3 }
+    assert.strictEqual(byId(props)[queue].RedrivePolicy.maxReceiveCount, 3)
+    assert.strictEqual(
+      theOnly(template(props), "AWS::Lambda::Function").Environment.Variables.MAX_RECEIVE_COUNT,
+      "3"
+    )
   })
 
   it("hide a message for six times as long as an invocation may take", () => {
