@@ -30,5 +30,7 @@ const Live = Layer.unwrap(Effect.map(Settings.read, (settings) => {
 
 export const handler = LambdaHandler.make(
   Live,
-  (event: SQSEvent | LambdaFunctionURLEvent) => "Records" in event ? handleBatch(event) : answerRequest(event)
+  Effect.fnUntraced(function*(event: SQSEvent | LambdaFunctionURLEvent) {
+    return "Records" in event ? yield* handleBatch(event) : yield* answerRequest(event)
+  })
 )
