@@ -89,6 +89,7 @@ export const open = Effect.fnUntraced(function*(options: CloudOptions) {
       CIRCUITS_TABLE: circuitsTable,
       QUEUE_URL: sqs.url(queue),
       DEAD_LETTER_QUEUE_URL: sqs.url(deadLetters),
+      MAX_RECEIVE_COUNT: String(maxReceiveCount),
       POLICY: JSON.stringify(policy),
       SERVICE: service
     }

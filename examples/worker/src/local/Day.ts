@@ -32,6 +32,10 @@ export interface Outcome {
   readonly wasted: number
   /** Jobs for it that were handed out meanwhile, each of which would have been such a request. */
   readonly attempted: number
+  /** How often a job was put back into the queue. */
+  readonly returned: number
+  /** Jobs for the other dependency that were done while the sick one was sick. */
+  readonly untouched: number
   readonly containers: number
   readonly millis: number
 }
@@ -123,24 +127,30 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
 
   let attempted = 0
   let wasted = 0
+  let returned = 0
+  let untouched = 0
   const invoke: EventSource.Invoke<never> = (event) =>
     Effect.suspend(() => {
       if (names.quotes.health !== "healthy") {
         attempted += event.Records.filter(({ body }) => body.includes(names.quotes.url)).length
       }
-      return cloud.invokeBatch(event)
+      return Effect.tap(cloud.invokeBatch(event), (response) =>
+        Effect.sync(() => {
+          returned += response?.batchItemFailures.length ?? event.Records.length
+        }))
     })
 
   const fate = Effect.gen(function*() {
     yield* until(script.failsAt)
     names.quotes.health = "failing"
-    const before = names.quotes.received.length
+    const before = { quotes: names.quotes.received.length, orders: names.orders.done.size }
     yield* story("quotes falls ill: it answers 503. orders is well")
     yield* until(script.diesAt)
     const killed = yield* containers.kill
     yield* story(`${killed} containers die. The ones that take over have never seen quotes fail`)
     yield* until(script.recoversAt)
-    wasted = names.quotes.received.length - before
+    wasted = names.quotes.received.length - before.quotes
+    untouched = names.orders.done.size - before.orders
     names.quotes.health = "healthy"
     yield* story("quotes is well again")
   })
@@ -162,6 +172,8 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
     dead: deadLetters.all().length,
     wasted,
     attempted,
+    returned,
+    untouched,
     containers: containers.started(),
     millis
   }
