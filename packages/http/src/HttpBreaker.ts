@@ -3,23 +3,19 @@
  *
  * @since 0.1.0
  */
-import { type Breaker, CircuitBreaker } from "@reclose/core/CircuitBreaker"
-import { CircuitOpen } from "@reclose/core/CircuitOpen"
+import type { CircuitBreaker } from "@reclose/core/CircuitBreaker"
+import type { CircuitOpen } from "@reclose/core/CircuitOpen"
 import type { PolicyError } from "@reclose/core/PolicyError"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import { HttpClientError, isHttpClientError, TransportError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
-import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { HttpPolicy } from "./HttpPolicy.ts"
-import { Call, type Calls } from "./internal/Call.ts"
-import { readPolicy, type ValidPolicy } from "./internal/HttpPolicyReader.ts"
-import { makeLimits } from "./internal/Limits.ts"
+import { makeGuarded } from "./internal/Guarded.ts"
+import { readPolicy } from "./internal/HttpPolicyReader.ts"
 import { safeKey } from "./internal/SafeKey.ts"
 import type { TimeLimitExceeded } from "./TimeLimits.ts"
 
@@ -55,45 +51,12 @@ export const make: <E, R>(
 ) => Effect.Effect<HttpClient.HttpClient.With<E | GuardError, R>, PolicyError, CircuitBreaker | Scope.Scope> = Effect
   .fnUntraced(function*<E, R>(client: HttpClient.HttpClient.With<E, R>, policy: HttpPolicy = {}) {
     const valid = yield* readPolicy(policy)
-    const breaker = yield* CircuitBreaker
-    const calls = yield* makeCalls(valid)
-    return HttpClient.transform(client, (send, request) => guard(breaker, calls, valid.key, send, request))
-  })
-
-const makeCalls = (
-  { classify, classifyBody, settleOn, timeLimits }: ValidPolicy
-): Effect.Effect<Calls, never, Scope.Scope> =>
-  Effect.zipWith(
-    Clock.Clock,
-    makeLimits(timeLimits),
-    (clock, limits) => ({ limits, clock, classify, classifyBody, settleOn })
-  )
-
-const guard = <E, R>(
-  breaker: Breaker,
-  calls: Calls,
-  key: (request: HttpClientRequest) => string | undefined,
-  send: Effect.Effect<HttpClientResponse, E, R>,
-  request: HttpClientRequest
-): Effect.Effect<HttpClientResponse, E | GuardError, R> =>
-  Effect.contextWith((context: Context.Context<R>) =>
-    Effect.callback<HttpClientResponse, E | GuardError>((resume) => {
-      const call = new Call(calls, request)
-      const named = key(request) ?? ""
-      const sent = call.run(send, resume)
-      const guarded = named === ""
-        ? sent
-        : breaker.withBreaker(sent, { key: safeKey(named), classify: call.verdict })
-      const fiber = Effect.runForkWith(context)(guarded, { uninterruptible: true })
-      call.start(fiber)
-      // If the response was handed over before, nobody listens.
-      fiber.addObserver(resume)
-      return Effect.suspend(() => {
-        fiber.interruptUnsafe()
-        return Fiber.await(fiber)
-      })
+    const guarded = yield* makeGuarded(valid)
+    return HttpClient.transform(client, (send, request) => {
+      const key = valid.key(request) ?? ""
+      return guarded(send, request, key === "" ? undefined : safeKey(key))
     })
-  )
+  })
 
 /**
  * Guards the `HttpClient` below it.

@@ -4,9 +4,14 @@
  * @since 0.1.0
  */
 import type * as Outcome from "@reclose/core/Outcome"
+import type { PolicyError } from "@reclose/core/PolicyError"
+import type * as ConfigProvider from "effect/ConfigProvider"
+import type * as Effect from "effect/Effect"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { CircuitKey } from "./CircuitKey.ts"
 import type * as HttpOutcome from "./HttpOutcome.ts"
+import type { RetryPolicy } from "./HttpRetry.ts"
+import * as Reader from "./internal/HttpPolicyReader.ts"
 import type { TimeLimits } from "./TimeLimits.ts"
 
 /**
@@ -40,4 +45,77 @@ export interface HttpPolicy {
   readonly settleOn?: "headers" | "body" | undefined
   /** How long a request may take, part by part. */
   readonly timeLimits?: TimeLimits | undefined
+  /** Which requests are sent again, when, and how often. Default: none is. */
+  readonly retry?: RetryPolicy | undefined
 }
+
+/**
+ * Reads a policy from parsed JSON, with the fields of `HttpPolicy` that are data. Durations are text such as
+ * `"30 seconds"`, or milliseconds.
+ *
+ * **Example** (A policy file)
+ *
+ * ```ts
+ * import { HttpPolicy } from "@reclose/http"
+ * import { Effect } from "effect"
+ *
+ * const file = `{
+ *   "key": { "routes": ["/users/:id"] },
+ *   "timeLimits": { "headers": "2 seconds" },
+ *   "retry": { "times": 1 }
+ * }`
+ *
+ * const policy = await Effect.runPromise(HttpPolicy.fromJson(JSON.parse(file)))
+ *
+ * policy.timeLimits // => { headers: "2 seconds" }
+ * ```
+ *
+ * **Example** (All mistakes at once)
+ *
+ * ```ts
+ * import { HttpPolicy } from "@reclose/http"
+ * import { Effect } from "effect"
+ *
+ * const error = await Effect.runPromise(
+ *   Effect.flip(HttpPolicy.fromJson({ timeLimits: { header: "2 seconds" }, retry: { times: -1 } }))
+ * )
+ *
+ * error.issues.map((issue) => issue.field) // => ["timeLimits.header", "retry.times"]
+ * ```
+ *
+ * @category readers
+ * @since 0.1.0
+ */
+export const fromJson: (json: unknown) => Effect.Effect<HttpPolicy, PolicyError> = Reader.fromJson
+
+/**
+ * Reads a policy from the current `ConfigProvider`, with the fields of `HttpPolicy` that are data, below `path`.
+ *
+ * **Details**
+ *
+ * With a provider of environment variables behind `ConfigProvider.constantCase`, the time limit of the headers below
+ * `http` is `HTTP_TIME_LIMITS_HEADERS`. Nothing below `path` is a policy of defaults.
+ *
+ * **Example** (From the environment)
+ *
+ * ```ts
+ * import { HttpPolicy } from "@reclose/http"
+ * import { ConfigProvider, Effect } from "effect"
+ *
+ * const provider = ConfigProvider.fromEnv({ env: { HTTP_TIME_LIMITS_HEADERS: "2 seconds", HTTP_RETRY_TIMES: "1" } }).pipe(
+ *   ConfigProvider.constantCase
+ * )
+ *
+ * const policy = await HttpPolicy.config("http").pipe(
+ *   Effect.provideService(ConfigProvider.ConfigProvider, provider),
+ *   Effect.runPromise
+ * )
+ *
+ * policy // => { timeLimits: { headers: "2 seconds" }, retry: { times: 1 } }
+ * ```
+ *
+ * @category readers
+ * @since 0.1.0
+ */
+export const config: (path: string) => Effect.Effect<HttpPolicy, PolicyError | ConfigProvider.SourceError> =
+  Reader.config

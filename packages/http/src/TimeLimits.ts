@@ -41,7 +41,7 @@ export interface TimeLimits {
    * that, but no longer counts. Default 1 second.
    */
   readonly unread?: Duration.Input | undefined
-  /** From sending a request to the end of its body. Default none: the others bound it. */
+  /** From sending a request to the end of its body, retries inside the breaker included. Default none: the others bound it. */
   readonly call?: Duration.Input | undefined
 }
 
@@ -123,7 +123,7 @@ export const exceeded = (request: HttpClientRequest, limit: TimeLimit, millis: n
     url: redactUrl(request.url)
   })
 
-/** The limits in milliseconds, all of them there. */
-export interface ValidTimeLimits extends Readonly<Record<Exclude<TimeLimit, "call"> | "unread", number>> {
-  readonly call: number | undefined
+/** The limits in milliseconds; undefined where there is none. */
+export interface ValidTimeLimits extends Readonly<Record<TimeLimit, number | undefined>> {
+  readonly unread: number
 }

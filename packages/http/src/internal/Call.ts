@@ -60,7 +60,7 @@ export class Call extends Waiting<Limit> {
   ): Effect.Effect<HttpClientResponse, E | TimeLimitExceeded, R> {
     return Effect.suspend(() => {
       const { limits } = this.calls
-      limits.headers.begin(this)
+      limits.headers?.begin(this)
       if (limits.call !== undefined) limits.call.begin(this.total = new TotalTime(this))
       return Effect.matchCauseEffect(Effect.interruptible(send), {
         onFailure: (cause): Exit.Exit<never, E | TimeLimitExceeded> => {
@@ -144,13 +144,14 @@ export class Call extends Waiting<Limit> {
   ): Effect.Effect<A, E | HttpClientError> {
     return Effect.withFiber((reader) =>
       Effect.callback((resume) => {
-        const deadlines = this.calls.limits[limit]
         const fiber = Effect.runForkWith(reader.context)(read)
         this.waiter = fiber
         this.late = undefined
-        deadlines.begin(this)
+        // Somebody reads, so the call is no longer unread; that ends here even where reading has no limit.
+        this.deadlines?.end(this)
+        this.calls.limits[limit]?.begin(this)
         fiber.addObserver((ended) => {
-          deadlines.end(this)
+          this.deadlines?.end(this)
           this.waiter = undefined
           const exit = this.late === undefined ? ended : Exit.fail(this.decodeError(response, this.late))
           onExit(exit)
@@ -167,12 +168,13 @@ export class Call extends Waiting<Limit> {
   }
 
   now(): number {
-    return this.calls.limits.body.now()
+    return this.calls.limits.unread.now()
   }
 
   /** The error of a reader that has waited for longer than `body` in all; undefined if it has not. */
   tooLate(waited: number, response: HttpClientResponse): HttpClientError | undefined {
-    return waited < this.calls.limits.body.millis ? undefined : this.decodeError(response, this.exceeded("body"))
+    const { body } = this.calls.limits
+    return body === undefined || waited < body.millis ? undefined : this.decodeError(response, this.exceeded("body"))
   }
 
   private exceeded(limit: TimeLimit): TimeLimitExceeded {

@@ -1,5 +1,6 @@
 /** Reads policies: the one place that holds fields, bounds and defaults. */
 import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
+import type * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,13 +10,17 @@ import { makeFormatterStandardSchemaV1 } from "effect/SchemaIssue"
 import * as CircuitKey from "../CircuitKey.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
 import type { HttpPolicy } from "../HttpPolicy.ts"
+import type { RetryPolicy } from "../HttpRetry.ts"
 import type { ValidTimeLimits } from "../TimeLimits.ts"
 import type { Calls } from "./Call.ts"
+import { type Fields, readFields } from "./ConfigFields.ts"
+import type { ValidRetry } from "./Retry.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "settleOn"> {
   readonly key: CircuitKey.CircuitKey
   readonly timeLimits: ValidTimeLimits
+  readonly retry: ValidRetry | undefined
 }
 
 type Span = `${number} ${"millis" | "second" | "seconds" | "minute" | "minutes" | "hour" | "hours" | "day" | "days"}`
@@ -45,6 +50,9 @@ const inData = (least: Span, most: Span) =>
 
 const optional = Schema.optional
 
+const between = (minimum: number, maximum: number) => Schema.Finite.check(Schema.isBetween({ minimum, maximum }))
+const integer = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
+
 const outcomeName = Schema.Literals(["Success", "Failure", "SoftFailure", "Ignored"])
 
 const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) => D) => ({
@@ -66,11 +74,28 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
     bodyIdle: optional(duration("1 millis", "1 day")),
     unread: optional(duration("1 millis", "1 day")),
     call: optional(duration("1 millis", "1 day"))
+  })),
+  retry: optional(Schema.Struct({
+    times: optional(integer(0, 10)),
+    delay: optional(duration("1 millis", "1 minute")),
+    factor: optional(between(1, 10)),
+    maxDelay: optional(duration("1 millis", "1 hour")),
+    jitter: optional(between(0, 1)),
+    maxRetryAfter: optional(duration("0 millis", "1 hour")),
+    waitForCircuit: optional(duration("0 millis", "1 hour")),
+    place: optional(Schema.Literals(["outside", "inside"])),
+    unsafe: optional(Schema.Boolean),
+    // Read by the budget itself, with its own bounds.
+    budget: optional(Schema.Struct({
+      ratio: optional(Schema.Finite),
+      minimumPerSecond: optional(Schema.Finite),
+      window: optional(duration("1 second", "1 hour")),
+      maxKeys: optional(Schema.Finite)
+    }))
   }))
 })
 
-/** A policy as data. */
-export const dataSchema = Schema.Struct(dataFields(inData))
+const dataSchema = Schema.Struct(dataFields(inData))
 
 const codeSchema = Schema.Struct(dataFields(inCode))
 
@@ -91,9 +116,11 @@ const issueOf =
 
 const format = makeFormatterStandardSchemaV1()
 
-/** @internal */
-export const issuesOf = (error: Schema.SchemaError, input: unknown): PolicyError =>
-  new PolicyError({ issues: format(error.issue).issues.map((issue) => issueOf(input)(issue)) })
+const policyError = (error: Schema.SchemaError, input: unknown): PolicyError =>
+  new PolicyError({
+    // That a field may also be left out is not news to whoever didn't.
+    issues: format(error.issue).issues.filter(({ message }) => message !== "Expected undefined").map(issueOf(input))
+  })
 
 const options = { errors: "all", onExcessProperty: "error" } as const
 
@@ -107,14 +134,41 @@ export const readPolicy = (policy: HttpPolicy): Effect.Effect<ValidPolicy, Polic
     )
   )
   const read = Schema.decodeUnknownResult(codeSchema, options)(data)
-  return Result.isFailure(read) ? Effect.fail(issuesOf(read.failure, data)) : Effect.succeed(complete(policy))
+  return Result.isFailure(read) ? Effect.fail(policyError(read.failure, data)) : Effect.succeed(complete(policy))
 }
+
+export const fromJson = (json: unknown): Effect.Effect<HttpPolicy, PolicyError> =>
+  Effect.suspend(() => {
+    const read = Schema.decodeUnknownResult(dataSchema, options)(json)
+    // Durations have been checked one by one, so they are what the type says.
+    return Result.isFailure(read)
+      ? Effect.fail(policyError(read.failure, json))
+      : Effect.succeed(read.success as HttpPolicy)
+  })
+
+/** The fields of a schema: those that a provider has to be asked for by name. */
+const fieldsOf = (schema: Schema.Top): Fields | undefined => {
+  const { fields, members, schema: inner } = schema as {
+    readonly fields?: Readonly<Record<string, Schema.Top>>
+    readonly members?: ReadonlyArray<Schema.Top>
+    readonly schema?: Schema.Top
+  }
+  if (fields !== undefined) {
+    return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, fieldsOf(field)]))
+  }
+  const below = [...(members ?? []), ...(inner === undefined ? [] : [inner])].map(fieldsOf)
+  return below.find((found) => found !== undefined)
+}
+
+export const config = (path: string): Effect.Effect<HttpPolicy, PolicyError | ConfigProvider.SourceError> =>
+  Effect.flatMap(readFields(path, fieldsOf(dataSchema) ?? {}), (tree) => fromJson(tree ?? {}))
 
 const complete = (policy: HttpPolicy): ValidPolicy => ({
   key: toKey(policy.key),
   classify: typeof policy.classify === "function" ? policy.classify : HttpOutcome.classifier(policy.classify),
   classifyBody: policy.classifyBody,
   settleOn: policy.settleOn ?? "body",
+  retry: policy.retry === undefined ? undefined : completeRetry(policy.retry),
   timeLimits: {
     headers: millis(policy.timeLimits?.headers, "30 seconds"),
     body: millis(policy.timeLimits?.body, "1 minute"),
@@ -122,6 +176,19 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
     unread: millis(policy.timeLimits?.unread, "1 second"),
     call: policy.timeLimits?.call === undefined ? undefined : millis(policy.timeLimits.call, "1 day")
   }
+})
+
+const completeRetry = (retry: RetryPolicy): ValidRetry => ({
+  times: retry.times ?? 2,
+  delay: millis(retry.delay, "100 millis"),
+  factor: retry.factor ?? 2,
+  maxDelay: millis(retry.maxDelay, "5 seconds"),
+  jitter: retry.jitter ?? 0.5,
+  maxRetryAfter: millis(retry.maxRetryAfter, "10 seconds"),
+  waitForCircuit: retry.waitForCircuit === undefined ? undefined : millis(retry.waitForCircuit, "0 millis"),
+  place: retry.place ?? "outside",
+  unsafe: retry.unsafe ?? false,
+  budget: retry.budget
 })
 
 const millis = (input: Duration.Input | undefined, otherwise: Span): number =>

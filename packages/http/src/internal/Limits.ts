@@ -8,20 +8,23 @@ import { Deadlines } from "./Deadlines.ts"
 /** What a call may wait for: the dependency, or somebody who reads on. */
 export type Limit = TimeLimit | "unread"
 
-export interface Limits extends Readonly<Record<Exclude<Limit, "call">, Deadlines<Limit>>> {
-  readonly call: Deadlines<Limit> | undefined
+export interface Limits extends Readonly<Record<TimeLimit, Deadlines<Limit> | undefined>> {
+  readonly unread: Deadlines<Limit>
 }
 
 export const makeLimits = (limits: ValidTimeLimits): Effect.Effect<Limits, never, Scope.Scope> =>
   Effect.flatMap(Clock.Clock, (clock) => {
-    const of = (limit: Limit, millis: number) => new Deadlines<Limit>(limit, millis, clock)
+    const of = (limit: TimeLimit) => {
+      const millis = limits[limit]
+      return millis === undefined ? undefined : new Deadlines<Limit>(limit, millis, clock)
+    }
     return Effect.acquireRelease(
       Effect.sync((): Limits => ({
-        headers: of("headers", limits.headers),
-        body: of("body", limits.body),
-        bodyIdle: of("bodyIdle", limits.bodyIdle),
-        unread: of("unread", limits.unread),
-        call: limits.call === undefined ? undefined : of("call", limits.call)
+        headers: of("headers"),
+        body: of("body"),
+        bodyIdle: of("bodyIdle"),
+        unread: new Deadlines<Limit>("unread", limits.unread, clock),
+        call: of("call")
       })),
       ({ body, bodyIdle, call, headers, unread }) =>
         Effect.sync(() => {

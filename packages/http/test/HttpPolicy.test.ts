@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CircuitBreaker, CircuitStore, PolicyError } from "@reclose/core"
+import { HttpBreaker, HttpPolicy } from "@reclose/http"
+import { ConfigProvider, Duration, Effect, Layer } from "effect"
+import { HttpClient } from "effect/http"
+
+const nothing = HttpClient.make(() => Effect.never)
+
+const mistakes = (error: PolicyError) => error.issues.map(({ field }) => field)
+
+const inCode = (policy: HttpPolicy.HttpPolicy) =>
+  HttpBreaker.make(nothing, policy).pipe(
+    Effect.scoped,
+    Effect.provide(CircuitBreaker.layer().pipe(Layer.provide(CircuitStore.layerMemory)))
+  )
+
+const policy = {
+  key: { routes: ["/users/:id"], method: true },
+  classify: { statuses: { "404": "Success", "5xx": "Failure" }, transport: "Failure", timeLimit: "SoftFailure" },
+  settleOn: "headers",
+  timeLimits: { headers: "2 seconds", body: 5_000, bodyIdle: "1 second", unread: "1 second", call: "1 minute" },
+  retry: {
+    times: 1,
+    delay: "10 millis",
+    factor: 3,
+    maxDelay: "1 second",
+    jitter: 0,
+    maxRetryAfter: "1 minute",
+    waitForCircuit: "1 second",
+    place: "inside",
+    unsafe: true,
+    budget: { ratio: 0.1, minimumPerSecond: 1, window: "10 seconds", maxKeys: 10 }
+  }
+} as const satisfies HttpPolicy.HttpPolicy
+
+describe("HttpPolicy", () => {
+  it.effect("every field is read from code and from JSON alike", () =>
+    Effect.gen(function*() {
+      yield* inCode(policy)
+      assert.deepStrictEqual(yield* HttpPolicy.fromJson(JSON.parse(JSON.stringify(policy))), policy)
+    }))
+
+  it.effect("an empty one is one", () => Effect.andThen(inCode({}), HttpPolicy.fromJson({})))
+
+  it.effect("code may have durations of all kinds, and functions", () =>
+    inCode({
+      timeLimits: { headers: Duration.seconds(1), body: [1, 0] },
+      key: () => "one",
+      classifyBody: () => ({ _tag: "Ignored" })
+    }))
+
+  it.effect("all mistakes are told at once, with their place, their value and what is allowed", () =>
+    Effect.gen(function*() {
+      const json = {
+        key: "host",
+        timeLimit: {},
+        timeLimits: { headers: 0, body: "2 days", bodyIdle: "soon", unread: -1 },
+        classify: { statuses: { "200": "Good", "6xx": "Failure" } },
+        retry: { times: 1.5, jitter: 2, place: "around", budget: { ratio: "much" } }
+      }
+      const error = yield* Effect.flip(HttpPolicy.fromJson(json))
+      assert.instanceOf(error, PolicyError)
+      assert.sameMembers(mistakes(error), [
+        "key",
+        "timeLimit",
+        "timeLimits.headers",
+        "timeLimits.body",
+        "timeLimits.bodyIdle",
+        "timeLimits.unread",
+        "classify.statuses.200",
+        "classify.statuses.6xx",
+        "retry.times",
+        "retry.jitter",
+        "retry.place",
+        "retry.budget.ratio"
+      ])
+      assert.include(error.message, `timeLimits.body is "2 days": it must be a duration from 1 millis to 1 day`)
+      assert.include(error.message, "timeLimit is an object: it must be left out: there is no such field")
+    }))
+
+  it.effect("mistakes in code are told in the same way", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(
+        inCode({ timeLimits: { headers: Number.NaN, body: Infinity }, retry: { times: 99 } })
+      )
+      assert.sameMembers(mistakes(error), ["timeLimits.headers", "timeLimits.body", "retry.times"])
+    }))
+
+  it.effect("mistakes of the budget are told when the guard is made", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(inCode({ retry: { budget: { ratio: 2 } } }))
+      assert.deepStrictEqual(mistakes(error), ["ratio"])
+    }))
+
+  it.effect.each([undefined, null, 7, "text", []])(
+    "%j is no policy",
+    (json) => Effect.map(Effect.flip(HttpPolicy.fromJson(json)), (error) => assert.strictEqual(error.issues.length, 1))
+  )
+
+  const fromEnv = (env: Record<string, string>) =>
+    HttpPolicy.config("http").pipe(
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromEnv({ env }).pipe(ConfigProvider.constantCase)
+      )
+    )
+
+  it.effect("the environment has the same fields, each by its name", () =>
+    Effect.gen(function*() {
+      const read = yield* fromEnv({
+        HTTP_KEY: `{"routes":["/users/:id"],"method":true}`,
+        HTTP_CLASSIFY_STATUSES: `{"404":"Success","5xx":"Failure"}`,
+        HTTP_CLASSIFY_TRANSPORT: "Failure",
+        HTTP_CLASSIFY_TIME_LIMIT: "SoftFailure",
+        HTTP_SETTLE_ON: "headers",
+        HTTP_TIME_LIMITS_HEADERS: "2 seconds",
+        HTTP_TIME_LIMITS_BODY: "5000",
+        HTTP_TIME_LIMITS_BODY_IDLE: "1 second",
+        HTTP_TIME_LIMITS_UNREAD: "1 second",
+        HTTP_TIME_LIMITS_CALL: "1 minute",
+        HTTP_RETRY_TIMES: "1",
+        HTTP_RETRY_DELAY: "10 millis",
+        HTTP_RETRY_FACTOR: "3",
+        HTTP_RETRY_MAX_DELAY: "1 second",
+        HTTP_RETRY_JITTER: "0",
+        HTTP_RETRY_MAX_RETRY_AFTER: "1 minute",
+        HTTP_RETRY_WAIT_FOR_CIRCUIT: "1 second",
+        HTTP_RETRY_PLACE: "inside",
+        HTTP_RETRY_UNSAFE: "true",
+        HTTP_RETRY_BUDGET_RATIO: "0.1",
+        HTTP_RETRY_BUDGET_MINIMUM_PER_SECOND: "1",
+        HTTP_RETRY_BUDGET_WINDOW: "10 seconds",
+        HTTP_RETRY_BUDGET_MAX_KEYS: "10"
+      })
+      assert.deepStrictEqual(read, policy)
+    }))
+
+  it.effect("an environment without a policy is one of defaults", () =>
+    Effect.map(fromEnv({ PATH: "/bin" }), (read) => assert.deepStrictEqual(read, {})))
+
+  it.effect("the environment's mistakes are told at once", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(fromEnv({ HTTP_RETRY_TIMES: "99", HTTP_TIME_LIMITS_BODY: "x", HTTP_BOGUS: "1" }))
+      assert.instanceOf(error, PolicyError)
+      assert.sameMembers(mistakes(error as PolicyError), ["retry.times", "timeLimits.body", "BOGUS"])
+    }))
+
+  it.effect("any other provider is read like JSON", () =>
+    Effect.gen(function*() {
+      const provider = ConfigProvider.fromUnknown({ http: { ...policy, bogus: { deep: 1 } } })
+      const error = yield* Effect.flip(
+        Effect.provideService(HttpPolicy.config("http"), ConfigProvider.ConfigProvider, provider)
+      )
+      assert.deepStrictEqual(mistakes(error as PolicyError), ["bogus"])
+      const right = ConfigProvider.fromUnknown({ http: policy })
+      assert.deepStrictEqual(
+        yield* Effect.provideService(HttpPolicy.config("http"), ConfigProvider.ConfigProvider, right),
+        policy
+      )
+    }))
+})
