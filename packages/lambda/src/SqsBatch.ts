@@ -100,7 +100,6 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  * ```ts
  * import { CircuitBreaker, CircuitStore, withBreaker } from "@reclose/core"
  * import { DeadLetter, LambdaContext, SqsBatch, SqsQueue } from "@reclose/lambda"
- * import type { SQSEvent } from "aws-lambda"
  * import { Effect, Layer } from "effect"
  *
  * const keptBack: Array<string> = []
@@ -130,7 +129,7 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  *     attributes: { ApproximateReceiveCount: "1", ApproximateFirstReceiveTimestamp: String(Date.now()) },
  *     eventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:calls"
  *   })
- *   const event = { Records: ["quotes", "news"].map(record) } as unknown as SQSEvent
+ *   const event = { Records: ["quotes", "news"].map(record) } as unknown as Parameters<typeof SqsBatch.process>[0]
  *   return yield* SqsBatch.process(event, ({ body }) => Effect.void.pipe(withBreaker(body)))
  * })
  *

@@ -151,6 +151,10 @@ layer(Layer.effect(Plain, bundle(plain)), { excludeTestServices: true })(
         const ended = yield* willing.terminate(5_000)
         assert.strictEqual(ended.exitCode, 3)
         assert.match(ended.logs.join("\n"), /told to end/)
+        // On the way from its response to being frozen, too.
+        const busy = yield* start()
+        yield* answer(busy)
+        assert.strictEqual((yield* busy.terminate(5_000)).exitCode, 3)
         const deaf = yield* start()
         yield* deaf.invoke({ act: "deafen" })
         assert.isUndefined((yield* deaf.terminate(50)).exitCode)

@@ -107,6 +107,8 @@ class Running {
   private complaint = ""
   initMs: number | undefined
   isClosed = false
+  /** Whether it was told to end: it may do so on the way to being frozen. */
+  private isEnding = false
 
   constructor(server: Server, port: number, options: ContainerOptions) {
     this.options = options
@@ -140,6 +142,12 @@ class Running {
   onClose(listener: () => void): void {
     if (this.isClosed) listener()
     else this.whenClosed.push(listener)
+  }
+
+  terminate(): void {
+    this.isEnding = true
+    this.child.kill("SIGTERM")
+    this.child.kill("SIGCONT")
   }
 
   /** Why there is nothing to hope for any more. */
@@ -205,7 +213,7 @@ class Running {
   private park(response: ServerResponse): void {
     this.parked = response
     if (this.whenParked !== undefined) return this.whenParked()
-    if (this.options.freezes ?? true) this.child.kill("SIGSTOP")
+    if (!this.isEnding && (this.options.freezes ?? true)) this.child.kill("SIGSTOP")
     this.initMs ??= performance.now() - this.startedAt
     this.whenReady.splice(0).forEach((ready) => ready(undefined))
   }
@@ -336,8 +344,7 @@ export const startContainer = (
       kill: killed(running),
       terminate: (graceMs) =>
         Effect.suspend(() => {
-          running.child.kill("SIGTERM")
-          running.child.kill("SIGCONT")
+          running.terminate()
           return Effect.timeoutOrElse(closed(running), { duration: graceMs, orElse: () => killed(running) })
         }).pipe(
           Effect.map(() => ({ exitCode: running.child.exitCode ?? undefined, logs: running.takeLogs() }))
