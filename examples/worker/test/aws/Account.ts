@@ -12,6 +12,7 @@ import type { Queue } from "../../src/local/Queue.ts"
 import { account, serve } from "../../src/local/Sqs.ts"
 import { bootstrap } from "./Bootstrap.ts"
 import { makeCloudFormation } from "./CloudFormation.ts"
+import { makeCloudWatch } from "./CloudWatch.ts"
 import { type Functions, makeFunctions } from "./Functions.ts"
 import { type Credentials, makeIam } from "./Iam.ts"
 import { resourceTypes } from "./Resources.ts"
@@ -30,6 +31,10 @@ export interface Account {
   readonly stacks: Stacks
   readonly functions: Functions
   readonly queues: ReadonlyArray<Queue>
+  /** The alarms of all stacks that would be on by now, by logical ID. */
+  readonly alarms: () => ReadonlyArray<string>
+  /** Credentials that stand for a role. */
+  readonly assume: (roleArn: string) => Credentials
   /** Asks DynamoDB as somebody who may do everything. */
   readonly dynamo: (operation: string, input: object) => Promise<Parameters>
   /** Whoever asked for what, the oldest first: service, action and status. */
@@ -146,7 +151,23 @@ export const startAccount: Effect.Effect<Account, DynamoServerError | ServeError
       })
     })
 
-    const world = { account, region, endpoint: () => endpoint, iam, objects: s3.objects, functions, queues, dynamo }
+    const cloudWatch = makeCloudWatch((namespace, name, { QueueName }) =>
+      namespace === "AWS/SQS" && name === "ApproximateNumberOfMessagesVisible"
+        ? queues.find((queue) => queue.name === QueueName)?.all().filter(({ visibleAt }) => visibleAt <= Date.now())
+          .length
+        : undefined
+    )
+    const world = {
+      account,
+      region,
+      endpoint: () => endpoint,
+      iam,
+      objects: s3.objects,
+      functions,
+      queues,
+      ingest: cloudWatch.ingest,
+      dynamo
+    }
     const stacks = makeStacks({ account, region, stored: parameters, types: resourceTypes(world) })
 
     const services: Readonly<Record<string, Service>> = {
@@ -165,6 +186,13 @@ export const startAccount: Effect.Effect<Account, DynamoServerError | ServeError
       sts: makeSts(iam, account)
     }
 
-    return { endpoint, credentials: iam.assume(developer), stacks, functions, queues, dynamo, requests }
+    const alarms = () =>
+      stacks.all().flatMap(({ resources }) =>
+        [...resources].flatMap(([id, { properties, type }]) =>
+          type === "AWS::CloudWatch::Alarm" && cloudWatch.stateOf(properties, Date.now()) === "ALARM" ? [id] : []
+        )
+      )
+    const { assume } = iam
+    return { endpoint, credentials: assume(developer), assume, stacks, functions, queues, alarms, dynamo, requests }
   }
 )

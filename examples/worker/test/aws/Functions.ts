@@ -1,6 +1,6 @@
 /** AWS Lambda: functions whose code came from S3, run in containers that are processes of their own. */
 import type { SQSBatchResponse, SQSEvent } from "aws-lambda"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, PubSub, Scope, Stream } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -16,6 +16,8 @@ export interface Configuration {
   readonly environment: Readonly<Record<string, string>>
   readonly timeoutMillis: number
   readonly memorySize: number
+  /** What becomes of the lines that it prints. */
+  readonly print: (line: string) => void
 }
 
 export interface Mapping {
@@ -66,7 +68,7 @@ export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effec
   const functions = new Map<string, Running>()
   const pollers = new Map<string, Fiber.Fiber<never>>()
 
-  const open = (name: string, { archive, environment, handler, memorySize, timeoutMillis }: Configuration) =>
+  const open = (name: string, { archive, environment, handler, memorySize, print, timeoutMillis }: Configuration) =>
     Effect.gen(function*() {
       const scope = yield* Scope.fork(owner)
       const root = mkdtempSync(join(tmpdir(), "reclose-function-"))
@@ -81,6 +83,9 @@ export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effec
         functionName: name,
         most: maxContainers
       }).pipe(Scope.provide(scope))
+      const lines = yield* Scope.provide(PubSub.subscribe(containers.logs), scope)
+      const printing = Stream.runForEach(Stream.fromSubscription(lines), (line) => Effect.sync(() => print(line)))
+      yield* Effect.forkIn(printing, scope)
       functions.set(name, { containers, scope })
     })
 

@@ -43,6 +43,8 @@ export interface Iam {
   /** Credentials that stand for a role from now on. */
   readonly assume: (arn: string) => Credentials
   readonly callerOf: (accessKeyId: string) => string | undefined
+  readonly may: (caller: string, action: string, resource: string) => boolean
+  /** Fails unless the caller may. */
   readonly authorize: (caller: string, action: string, resource: string) => void
 }
 
@@ -65,9 +67,9 @@ export const makeIam = (account: string): Iam => {
       return { accessKeyId, secretAccessKey: `secret-of-${accessKeyId}`, sessionToken: `token-of-${accessKeyId}` }
     },
     callerOf: (accessKeyId) => holders.get(accessKeyId),
+    may: (caller, action, resource) => allows([...roles.get(caller)?.policies.values() ?? []].flat(), action, resource),
     authorize: (caller, action, resource) => {
-      const statements = [...roles.get(caller)?.policies.values() ?? []].flat()
-      if (!allows(statements, action, resource)) throw accessDenied(caller, action, resource)
+      if (!iam.may(caller, action, resource)) throw accessDenied(caller, action, resource)
     }
   }
   return iam

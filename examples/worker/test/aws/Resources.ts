@@ -15,6 +15,8 @@ export interface World {
   readonly objects: Objects
   readonly functions: Functions
   readonly queues: Array<Queue>
+  /** Where lines of logs go. */
+  readonly ingest: (line: string) => void
   readonly dynamo: (operation: string, input: object) => Promise<Parameters>
 }
 
@@ -155,13 +157,19 @@ const policy = ({ account, iam }: World): ResourceType => {
   }
 }
 
+const logGroupArn = ({ account, region }: World, name: string) =>
+  `arn:aws:logs:${region}:${account}:log-group:${name}:*`
+
 const lambda = (world: World): ResourceType => {
   const { account, functions, iam, objects, region } = world
   const put = (name: string, properties: Properties): Promise<void> => {
     const code = record(properties, "Code")
     const archive = objects.get(string(code, "S3Bucket"), string(code, "S3Key"))
     if (archive === undefined) throw new TemplateError(`Error occurred while GetObject. S3 Error Code: NoSuchKey.`)
-    const { accessKeyId, secretAccessKey, sessionToken } = iam.assume(string(properties, "Role"))
+    const role = string(properties, "Role")
+    const { accessKeyId, secretAccessKey, sessionToken } = iam.assume(role)
+    const logGroup = string(record(properties, "LoggingConfig"), "LogGroup")
+    const logArn = logGroupArn(world, logGroup)
     const variables = properties["Environment"] === undefined
       ? {}
       : record(record(properties, "Environment"), "Variables")
@@ -170,12 +178,16 @@ const lambda = (world: World): ResourceType => {
       handler: string(properties, "Handler"),
       timeoutMillis: number(properties, "Timeout", 3) * 1000,
       memorySize: number(properties, "MemorySize", 128),
+      // Without the right, Lambda says nothing and the lines are lost.
+      print: (line) => {
+        if (iam.may(role, "logs:PutLogEvents", logArn)) world.ingest(line)
+      },
       environment: {
         ...Object.fromEntries(Object.keys(variables).map((name) => [name, string(variables, name)])),
         AWS_ACCESS_KEY_ID: accessKeyId,
         AWS_SECRET_ACCESS_KEY: secretAccessKey,
         AWS_SESSION_TOKEN: sessionToken,
-        AWS_LAMBDA_LOG_GROUP_NAME: string(record(properties, "LoggingConfig"), "LogGroup"),
+        AWS_LAMBDA_LOG_GROUP_NAME: logGroup,
         // Where AWS is, for whoever asks as the SDK does.
         AWS_ENDPOINT_URL: world.endpoint()
       }
@@ -277,7 +289,7 @@ export const resourceTypes = (world: World): Readonly<Record<string, ResourceTyp
   "AWS::Lambda::Function": lambda(world),
   "AWS::Lambda::Url": url,
   "AWS::Logs::LogGroup": inert({ RetentionInDays: "updates" }, (name) => ({
-    Arn: `arn:aws:logs:${world.region}:${world.account}:log-group:${name}:*`
+    Arn: logGroupArn(world, name)
   })),
   "AWS::SQS::Queue": queue(world),
   "AWS::SQS::QueuePolicy": inert({ PolicyDocument: "updates", Queues: "replaces" })
