@@ -78,11 +78,14 @@ const fail = ({ call }: World) =>
     for (let i = 0; i < 3; i++) assert.strictEqual((yield* call).statusCode, 502)
   })
 
-/** A request that is rejected. Answers an effect that waits for as long as the caller is told to. */
+/**
+ * A request that is rejected. Answers an effect that waits for as long as the caller is told to, and a second more:
+ * DynamoDB tells the time in whole seconds, and no container probes before it is sure.
+ */
 const rejected = ({ call }: World) =>
   Effect.map(call, ({ headers, statusCode }) => {
     assert.strictEqual(statusCode, 503)
-    return Effect.sleep(`${Number(headers["retry-after"])} seconds`)
+    return Effect.sleep(`${Number(headers["retry-after"]) + 1} seconds`)
   })
 
 describe("the worker", { timeout: 30_000 }, () => {

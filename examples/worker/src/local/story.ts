@@ -22,9 +22,13 @@ export const lineOf = (news: News): string =>
 
 const jobs = (count: number) => count === 1 ? "1 job" : `${count} jobs`
 
-export const summaryOf = ({ attempted, containers, dead, done, left, millis, sent, wasted }: Outcome) => [
-  `${jobs(sent)} in ${seconds(millis).trim()}, ${done} of them done, ${left} left, ${dead} among the dead letters.`,
-  `While quotes was ill, ${
-    jobs(attempted)
-  } for it were handed to ${containers} containers, and ${wasted} of them were sent to it.`
+export const summaryOf = (
+  { attempted, containers, dead, done, left, millis, returned, sent, untouched, wasted }: Outcome
+): ReadonlyArray<string> => [
+  `${jobs(sent)} in ${seconds(millis).trim()}: ${done} done, ${left} left, ${dead} among the dead letters.`,
+  `While quotes was ill, ${jobs(attempted)} for it were handed out and ${wasted} of them sent to it; the rest waited`,
+  `in the queue (put back ${returned} times). ${
+    jobs(untouched)
+  } for orders were done meanwhile, and ${containers} containers`,
+  "took part."
 ]
