@@ -31,6 +31,8 @@ export interface CloudOptions {
   readonly maxReceiveCount?: number
   /** How long an invocation may take, in milliseconds: 10 seconds unless set. */
   readonly timeout?: number
+  /** The folder of the bundle, for who has made it: a new one unless set. */
+  readonly code?: string
 }
 
 export interface Cloud {
@@ -50,9 +52,13 @@ const emulator = Effect.suspend(() => {
     : Effect.mapError(startServer(program), ({ message }) => new CloudError({ message }))
 })
 
-const bundleFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-worker-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+/** Bundles the function into a folder that is gone with the scope. */
+export const makeCode = Effect.flatMap(
+  Effect.acquireRelease(
+    Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-worker-"))),
+    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  ),
+  (outdir) => Effect.promise(() => bundle({ entry: join(import.meta.dirname, "../lambda.ts"), outdir }))
 )
 
 /** Sets all of it up, until the scope closes. */
@@ -74,9 +80,7 @@ export const open = Effect.fnUntraced(function*(options: CloudOptions) {
     ...(visibilityTimeout === undefined ? {} : { visibilityTimeout })
   })
   const sqs = yield* Sqs.serve([queue, deadLetters])
-  const outdir = yield* bundleFolder
-  const entry = join(import.meta.dirname, "../lambda.ts")
-  const root = yield* Effect.promise(() => bundle({ entry, outdir }))
+  const root = options.code ?? (yield* makeCode)
   const containers = yield* Containers.make({
     root,
     most,
