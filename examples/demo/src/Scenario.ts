@@ -9,17 +9,17 @@ import type { Stopwatch } from "./Stopwatch.ts"
 import type * as Traffic from "./Traffic.ts"
 import * as Upstream from "./Upstream.ts"
 
-const lasts = 19_500
+const lasts = 14_500
 
 const scripts: Readonly<Record<string, ReadonlyArray<readonly [Upstream.Health, number]>>> = {
   quotes: [
-    ["healthy", 2_500],
-    ["slow", 3_000],
-    ["healthy", 3_500],
-    ["failing", 3_000],
-    ["down", 2_500],
-    ["recovering", 1_200],
-    ["healthy", 3_800]
+    ["healthy", 1_500],
+    ["slow", 2_500],
+    ["healthy", 3_000],
+    ["failing", 2_000],
+    ["down", 2_000],
+    ["recovering", 1_000],
+    ["healthy", 2_500]
   ],
   orders: [["healthy", lasts]]
 }

@@ -10,6 +10,7 @@ import * as Run from "./Run.ts"
 import * as Scenario from "./Scenario.ts"
 import * as Screen from "./Screen.ts"
 import * as Stopwatch from "./Stopwatch.ts"
+import * as WorkerDay from "./WorkerDay.ts"
 
 const readText = Effect.fnUntraced(
   function*(path: string) {
@@ -58,6 +59,10 @@ const flags = {
     Flag.withDescription("The policy of the circuits, in place of the demo's own"),
     Flag.optional
   ),
+  only: Flag.Literals("only", ["servers", "worker"]).pipe(
+    Flag.withDescription("Show one of the two acts: the circuits between servers, or the worker's day"),
+    Flag.optional
+  ),
   plain: Flag.Boolean("plain").pipe(
     Flag.withDescription("A line for each change instead of a live screen, as when the output is no terminal"),
     Flag.withDefault(false)
@@ -73,23 +78,32 @@ const flags = {
 const demo = Command.make(
   "demo",
   flags,
-  Effect.fnUntraced(function*({ compare, plain, policy: policyFile, requests, speed, timeout }) {
+  Effect.fnUntraced(function*({ compare, only, plain, policy: policyFile, requests, speed, timeout }) {
     const policy = Option.isSome(policyFile) ? yield* readPolicy(policyFile.value) : undefined
     const text = Option.isSome(requests) ? yield* readText(requests.value) : undefined
     const screen = yield* Screen.make({ plain })
-    const stopwatch = yield* Stopwatch.make
-    const plan = text === undefined
-      ? yield* Scenario.plan({ speed, stopwatch, policy })
-      : yield* Replay.plan({ text, policy, timeout, compare })
-    yield* Effect.raceFirst(Run.run(plan, stopwatch, screen), screen.closed)
+    const servers = Effect.gen(function*() {
+      const stopwatch = yield* Stopwatch.make
+      const plan = text === undefined
+        ? yield* Scenario.plan({ speed, stopwatch, policy })
+        : yield* Replay.plan({ text, policy, timeout, compare })
+      yield* Run.run(plan, stopwatch, screen)
+    }).pipe(Effect.scoped)
+    const act = Option.getOrUndefined(only) ?? (text === undefined && policy === undefined ? "all" : "servers")
+    const acts = Effect.andThen(
+      act === "worker" ? Effect.void : servers,
+      act === "servers" ? Effect.void : WorkerDay.play(screen)
+    )
+    yield* Effect.raceFirst(acts, screen.closed)
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
     "Circuit breakers at work: sends real HTTP requests to servers that fall ill, and shows what the circuits do "
-      + "about it, beside the same traffic without a breaker. Ends by itself in about 20 seconds."
+      + "about it, beside the same traffic without a breaker. Then a worker of several processes goes through a day. Ends "
+      + "by itself in about 25 seconds."
   ),
   Command.withExamples([
-    { command: "demo", description: "Two scripted upstreams on this machine" },
+    { command: "demo", description: "Two scripted upstreams on this machine, then the worker's day" },
     { command: "demo --requests mine.jsonl --compare", description: "Your own requests, with and without a breaker" }
   ])
 )

@@ -31,7 +31,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the demo", (it) => {
   describe("with its script", () => {
     it.effect("opens, says why, recovers, and compares, in plain lines", () =>
       Effect.gen(function*() {
-        const { code, output } = yield* play("--speed", "3")
+        const { code, output } = yield* play("--speed", "3", "--only", "servers")
         assert.strictEqual(code, 0, output)
         assert.notInclude(output, "\u001b")
         assert.match(output, /quotes: the upstream is failing/)
@@ -51,6 +51,24 @@ layer(NodeServices.layer, { excludeTestServices: true })("the demo", (it) => {
         const counted = (column: number) => circuits.reduce((sum, circuit) => sum + Number(circuit[column]), 0)
         assert.strictEqual(counted(1), guarded - rejected)
         assert.strictEqual(counted(2), rejected)
+      }).pipe(Effect.scoped), 60_000)
+
+    it.effect("goes through the worker's day, in which nothing is lost", () =>
+      Effect.gen(function*() {
+        const { code, output } = yield* play("--only", "worker")
+        assert.strictEqual(code, 0, output)
+        assert.notMatch(output, /with Reclose/)
+        assert.match(output, /circuit of quotes: OPEN, its calls fail/)
+        assert.match(output, /containers die/)
+        assert.match(output, /circuit of quotes: OPEN, another container says so/)
+        assert.match(output, /circuit of quotes: CLOSED, its probe succeeded/)
+        const [, sent, done, left, dead] =
+          /(\d+) jobs in [\d.]+ s: (\d+) done, (\d+) left, (\d+) among the dead letters/.exec(output) ?? []
+        assert.strictEqual(sent, done)
+        assert.deepStrictEqual([left, dead], ["0", "0"])
+        const [, handedOut, wasted] = /(\d+) jobs for it were handed out and (\d+) of them sent/.exec(output) ?? []
+        assert.isBelow(Number(wasted), Number(handedOut))
+        assert.notMatch(output, /circuit of orders/)
       }).pipe(Effect.scoped), 60_000)
 
     it.effect("ends with the summary when it is interrupted", () =>
