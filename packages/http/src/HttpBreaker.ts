@@ -17,6 +17,7 @@ import type { HttpPolicy } from "./HttpPolicy.ts"
 import { makeGuarded } from "./internal/Guarded.ts"
 import { readPolicy } from "./internal/HttpPolicyReader.ts"
 import { safeKey } from "./internal/SafeKey.ts"
+import type { Throttled } from "./Throttled.ts"
 import type { TimeLimitExceeded } from "./TimeLimits.ts"
 
 /**
@@ -25,7 +26,7 @@ import type { TimeLimitExceeded } from "./TimeLimits.ts"
  * @category errors
  * @since 0.1.0
  */
-export type GuardError = CircuitOpen | TimeLimitExceeded
+export type GuardError = CircuitOpen | TimeLimitExceeded | Throttled
 
 /**
  * A guarded client, whose requests say exactly what they may fail with.

@@ -9,9 +9,11 @@ import type * as ConfigProvider from "effect/ConfigProvider"
 import type * as Effect from "effect/Effect"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { CircuitKey } from "./CircuitKey.ts"
+import type { CredentialPolicy } from "./Credentials.ts"
 import type * as HttpOutcome from "./HttpOutcome.ts"
 import type { RetryPolicy } from "./HttpRetry.ts"
 import * as Reader from "./internal/HttpPolicyReader.ts"
+import type { ConcurrencyPolicy, RatePolicy } from "./Throttled.ts"
 import type { TimeLimits } from "./TimeLimits.ts"
 
 /**
@@ -47,6 +49,15 @@ export interface HttpPolicy {
   readonly timeLimits?: TimeLimits | undefined
   /** Which requests are sent again, when, and how often. Default: none is. */
   readonly retry?: RetryPolicy | undefined
+  /** How many requests of a circuit's key may be under way at once. Default: as many as come. */
+  readonly concurrency?: ConcurrencyPolicy | undefined
+  /**
+   * How many requests of a circuit's key may be sent in a time. It is the `RateLimiter` of the program if it provides one,
+   * which may be shared between processes, else one of the client's own, in memory. Default: as many as come.
+   */
+  readonly rateLimit?: RatePolicy | undefined
+  /** Circuits for credentials that are refused, see `Credentials`. Default: none. */
+  readonly credentials?: CredentialPolicy | undefined
 }
 
 /**

@@ -107,7 +107,12 @@ describe("retries", () => {
   it.live("answers that nobody wants give their connection back", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
-      for (let i = 0; i < 5; i++) yield* text(upstream.url("/status?code=503"))
+      // Longer than what a client takes in by itself: unread, it would keep its connection.
+      const long = status(503, {}, "x".repeat(1_000_000))
+      for (let i = 0; i < 5; i++) {
+        upstream.next.push(long, long)
+        yield* text(upstream.url("/ok"))
+      }
       assert.strictEqual(upstream.requests.length, 15)
       // One at a time; the next request may be quicker than the end of the last one.
       assert.isAtMost(upstream.connections, 3)

@@ -40,6 +40,8 @@ export class Call extends Waiting<Limit> {
   private resume: ((exit: Exit.Exit<HttpClientResponse>) => void) | undefined = undefined
   private total: TotalTime | undefined = undefined
   private outcome: Outcome.Outcome = Outcome.ignored
+  /** Of the response, once it is there. */
+  private status: number | undefined = undefined
   private defect: { readonly value: unknown } | undefined = undefined
 
   constructor(calls: Calls, request: HttpClientRequest) {
@@ -72,6 +74,7 @@ export class Call extends Waiting<Limit> {
         },
         onSuccess: (response) => {
           this.sent()
+          this.status = response.status
           const guarded = new GuardedResponse(response, this)
           if (!this.judge(Exit.succeed(response)) || this.calls.settleOn === "headers" || isBodiless(response)) {
             this.over()
@@ -92,6 +95,12 @@ export class Call extends Waiting<Limit> {
   readonly verdict = (): Outcome.Outcome => {
     if (this.defect !== undefined) throw this.defect.value
     return this.outcome
+  }
+
+  /** How the call is judged for the circuit of its credential: by nothing but whether that was refused. */
+  credentialVerdict(refusing: ReadonlySet<number>): Outcome.Outcome {
+    if (this.status === undefined || this.status >= 500) return Outcome.ignored
+    return refusing.has(this.status) ? Outcome.failure() : Outcome.success
   }
 
   /** Whether the end of the body is still to come. */

@@ -1,31 +1,81 @@
-/** Sends requests under the eyes of a breaker. */
-import type { Breaker } from "@reclose/core/CircuitBreaker"
-import type { CircuitOpen } from "@reclose/core/CircuitOpen"
-import type * as Context from "effect/Context"
+/** Sends a request as a call, on a fiber of its own. */
+import { CircuitOpen } from "@reclose/core/CircuitOpen"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import { SpanNameGenerator, TracerDisabledWhen } from "effect/http/HttpClient"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as References from "effect/References"
+import type { Throttled } from "../Throttled.ts"
 import type { TimeLimitExceeded } from "../TimeLimits.ts"
 import { Call, type Calls } from "./Call.ts"
 
-/** Runs a request as a call: with its limits, and guarded by the circuit of its key unless that is undefined. */
+/** Admits a call under a key, or fails without making it. */
+export type Admit = <E, R>(
+  sent: Effect.Effect<HttpClientResponse, E, R>,
+  call: Call,
+  key: string,
+  request: HttpClientRequest
+) => Effect.Effect<HttpClientResponse, E | CircuitOpen | Throttled, R>
+
+export type Failed<E> = E | CircuitOpen | Throttled | TimeLimitExceeded
+
+/** Runs a request as a call, with its limits. It is admitted under a key, if it has one. */
 export const guard = <E, R>(
-  breaker: Breaker,
   calls: Calls,
+  admit: Admit,
   key: string | undefined,
   send: Effect.Effect<HttpClientResponse, E, R>,
   request: HttpClientRequest
-): Effect.Effect<HttpClientResponse, E | CircuitOpen | TimeLimitExceeded, R> =>
+): Effect.Effect<HttpClientResponse, Failed<E>, R> =>
   Effect.contextWith((context: Context.Context<R>) =>
-    Effect.callback<HttpClientResponse, E | CircuitOpen | TimeLimitExceeded>((resume) => {
+    Effect.callback<HttpClientResponse, Failed<E>>((resume) => {
       const call = new Call(calls, request)
       const sent = call.run(send, resume)
-      const guarded = key === undefined ? sent : breaker.withBreaker(sent, { key, classify: call.verdict })
-      const fiber = Effect.runForkWith(context)(guarded, { uninterruptible: true })
+      const fiber = key === undefined
+        ? Effect.runForkWith(context)(sent, { uninterruptible: true })
+        : Effect.runForkWith(annotated(context, key))(admit(sent, call, key, request), { uninterruptible: true })
       call.start(fiber)
       // If the response was handed over before, nobody listens.
-      fiber.addObserver(resume)
+      fiber.addObserver((exit) => resume(exit._tag === "Failure" ? rejected(exit.cause, context, request) : exit))
       return Fiber.interrupt(fiber)
     })
   )
+
+/** What is spanned and logged on behalf of the call names its circuit. */
+const annotated = <R>(context: Context.Context<R>, key: string): Context.Context<R> => {
+  const attributes = { "circuit.key": key, "circuit.decision": "admitted" }
+  return context.pipe(
+    Context.add(References.TracerSpanAnnotations, {
+      ...Context.get(context, References.TracerSpanAnnotations),
+      ...attributes
+    }),
+    Context.add(References.CurrentLogAnnotations, {
+      ...Context.get(context, References.CurrentLogAnnotations),
+      ...attributes
+    })
+  )
+}
+
+/** A request that was not sent has a span that says so, in the place of the one that its client would have drawn. */
+const rejected = <E, R>(
+  cause: Cause.Cause<E>,
+  context: Context.Context<R>,
+  request: HttpClientRequest
+): Effect.Effect<never, E> => {
+  const error = cause.reasons.find(Cause.isFailReason)?.error
+  const failed = Effect.failCause(cause)
+  if (!(error instanceof CircuitOpen) || Context.get(context, TracerDisabledWhen)(request)) return failed
+  return Effect.withSpan(failed, Context.get(context, SpanNameGenerator)(request), {
+    kind: "client",
+    attributes: {
+      "http.request.method": request.method,
+      "circuit.key": error.key,
+      "circuit.decision": "rejected",
+      "circuit.reason": error.reason
+    },
+    captureStackTrace: false
+  })
+}

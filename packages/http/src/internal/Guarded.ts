@@ -1,15 +1,14 @@
 /** Puts together what a policy says, in the order in which it applies. */
-import { CircuitBreaker } from "@reclose/core/CircuitBreaker"
-import type { CircuitOpen } from "@reclose/core/CircuitOpen"
+import type { CircuitBreaker } from "@reclose/core/CircuitBreaker"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type * as Scope from "effect/Scope"
-import type { TimeLimitExceeded } from "../TimeLimits.ts"
+import { makeAdmission } from "./Admission.ts"
 import type { Calls } from "./Call.ts"
-import { guard } from "./Guard.ts"
+import { type Failed, guard } from "./Guard.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
 import { makeLimits } from "./Limits.ts"
 import { makeRetry } from "./Retry.ts"
@@ -19,7 +18,7 @@ export type Guarded = <E, R>(
   send: Effect.Effect<HttpClientResponse, E, R>,
   request: HttpClientRequest,
   key: string | undefined
-) => Effect.Effect<HttpClientResponse, E | CircuitOpen | TimeLimitExceeded, R>
+) => Effect.Effect<HttpClientResponse, Failed<E>, R>
 
 type CallPolicy = Pick<ValidPolicy, "classify" | "classifyBody" | "settleOn" | "timeLimits">
 
@@ -32,22 +31,20 @@ const makeCalls = (
     (clock, limits) => ({ limits, clock, classify, classifyBody, settleOn })
   )
 
-const unlimited = { headers: undefined, body: undefined, bodyIdle: undefined, call: undefined }
-
 export const makeGuarded = Effect.fnUntraced(function*(
   policy: ValidPolicy
 ): Effect.fn.Return<Guarded, PolicyError, CircuitBreaker | Scope.Scope> {
-  const breaker = yield* CircuitBreaker
+  const admission = yield* makeAdmission(policy)
   const { classify, retry, timeLimits } = policy
   if (retry === undefined) {
     const calls = yield* makeCalls(policy)
-    return (send, request, key) => guard(breaker, calls, key, send, request)
+    return (send, request, key) => guard(calls, admission, key, send, request)
   }
   const retried = yield* makeRetry(retry, classify)
   if (retry.place === "outside") {
     const calls = yield* makeCalls(policy)
     return (send, request, key) => {
-      const attempt = guard(breaker, calls, key, send, request)
+      const attempt = guard(calls, admission, key, send, request)
       return key === undefined ? attempt : retried(attempt, request, key)
     }
   }
@@ -58,9 +55,11 @@ export const makeGuarded = Effect.fnUntraced(function*(
     settleOn: "headers",
     timeLimits: { ...timeLimits, call: undefined }
   })
-  const calls = yield* makeCalls({ ...policy, timeLimits: { ...timeLimits, ...unlimited, call: timeLimits.call } })
+  const calls = yield* makeCalls({ ...policy, timeLimits: { ...timeLimits, ...unlimited } })
   return (send, request, key) => {
-    const attempt = guard(breaker, attempts, undefined, send, request)
-    return guard(breaker, calls, key, key === undefined ? attempt : retried(attempt, request, key), request)
+    const attempt = guard(attempts, admission, undefined, send, request)
+    return guard(calls, admission, key, key === undefined ? attempt : retried(attempt, request, key), request)
   }
 })
+
+const unlimited = { headers: undefined, body: undefined, bodyIdle: undefined }

@@ -8,12 +8,15 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { makeFormatterStandardSchemaV1 } from "effect/SchemaIssue"
 import * as CircuitKey from "../CircuitKey.ts"
+import { defaultHeaders, type ValidCredentials } from "../Credentials.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
 import type { HttpPolicy } from "../HttpPolicy.ts"
 import type { RetryPolicy } from "../HttpRetry.ts"
 import type { ValidTimeLimits } from "../TimeLimits.ts"
 import type { Calls } from "./Call.ts"
 import { type Fields, readFields } from "./ConfigFields.ts"
+import type { ValidConcurrency } from "./Places.ts"
+import type { ValidRate } from "./Rate.ts"
 import type { ValidRetry } from "./Retry.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
@@ -21,6 +24,9 @@ export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "
   readonly key: CircuitKey.CircuitKey
   readonly timeLimits: ValidTimeLimits
   readonly retry: ValidRetry | undefined
+  readonly concurrency: ValidConcurrency | undefined
+  readonly rateLimit: ValidRate | undefined
+  readonly credentials: ValidCredentials | undefined
 }
 
 type Span = `${number} ${"millis" | "second" | "seconds" | "minute" | "minutes" | "hour" | "hours" | "day" | "days"}`
@@ -92,6 +98,22 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
       window: optional(duration("1 second", "1 hour")),
       maxKeys: optional(Schema.Finite)
     }))
+  })),
+  concurrency: optional(Schema.Struct({
+    limit: integer(1, 10_000),
+    maxWait: optional(duration("0 millis", "1 hour")),
+    maxWaiting: optional(integer(0, 100_000))
+  })),
+  rateLimit: optional(Schema.Struct({
+    limit: integer(1, 1_000_000),
+    window: optional(duration("1 millis", "1 day")),
+    algorithm: optional(Schema.Literals(["token-bucket", "fixed-window"])),
+    maxWait: optional(duration("0 millis", "1 hour")),
+    maxWaiting: optional(integer(0, 100_000))
+  })),
+  credentials: optional(Schema.Struct({
+    headers: optional(Schema.NonEmptyArray(Schema.NonEmptyString)),
+    statuses: optional(Schema.NonEmptyArray(integer(400, 499)))
   }))
 })
 
@@ -169,6 +191,22 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
   classifyBody: policy.classifyBody,
   settleOn: policy.settleOn ?? "body",
   retry: policy.retry === undefined ? undefined : completeRetry(policy.retry),
+  concurrency: policy.concurrency === undefined ? undefined : {
+    limit: policy.concurrency.limit,
+    maxWait: millis(policy.concurrency.maxWait, "1 second"),
+    maxWaiting: policy.concurrency.maxWaiting ?? 1_000
+  },
+  rateLimit: policy.rateLimit === undefined ? undefined : {
+    limit: policy.rateLimit.limit,
+    window: millis(policy.rateLimit.window, "1 second"),
+    algorithm: policy.rateLimit.algorithm ?? "token-bucket",
+    maxWait: millis(policy.rateLimit.maxWait, "1 second"),
+    maxWaiting: policy.rateLimit.maxWaiting ?? 1_000
+  },
+  credentials: policy.credentials === undefined ? undefined : {
+    headers: policy.credentials.headers?.map((name) => name.toLowerCase()) ?? defaultHeaders,
+    statuses: new Set(policy.credentials.statuses ?? [401, 403])
+  },
   timeLimits: {
     headers: millis(policy.timeLimits?.headers, "30 seconds"),
     body: millis(policy.timeLimits?.body, "1 minute"),

@@ -1,0 +1,70 @@
+/**
+ * How many requests a dependency is sent at once, and in a time.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+
+/**
+ * How many requests of a circuit's key may be under way at once, from sending to the end of the body.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ConcurrencyPolicy {
+  /** How many, 1 to 10,000. */
+  readonly limit: number
+  /** How long a request may wait for a place, 0 to 1 hour. Default 1 second. */
+  readonly maxWait?: Duration.Input | undefined
+  /** How many may wait at once, 0 to 100,000. Default 1,000. */
+  readonly maxWaiting?: number | undefined
+}
+
+/**
+ * How many requests of a circuit's key may be sent in a time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RatePolicy {
+  /** How many in a window, 1 to 1,000,000. */
+  readonly limit: number
+  /** How long a window is, 1 millisecond to 1 day. Default 1 second. */
+  readonly window?: Duration.Input | undefined
+  /** How they are spread over it, see Effect's `RateLimiter`. Default `"token-bucket"`. */
+  readonly algorithm?: "token-bucket" | "fixed-window" | undefined
+  /** How long a request may wait for its turn, 0 to 1 hour. Default 1 second. */
+  readonly maxWait?: Duration.Input | undefined
+  /** How many may wait at once, 0 to 100,000. Default 1,000. */
+  readonly maxWaiting?: number | undefined
+}
+
+/**
+ * Raised when a request is not sent, because too many others are.
+ *
+ * **Details**
+ *
+ * - `key`: the circuit's key, whose requests they are.
+ * - `by`: the limit that it met: of what is under way at once, or in a time.
+ * - `limit`: how many there may be.
+ * - `waited`: how long the request has waited: `maxWait`, or zero if it made no sense to, because that would not have been
+ *   enough, or too many waited already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Throttled extends Data.TaggedError("Throttled")<{
+  readonly key: string
+  readonly by: "concurrency" | "rateLimit"
+  readonly limit: number
+  readonly waited: Duration.Duration
+}> {
+  override get message(): string {
+    const many = this.by === "concurrency" ? `${this.limit} requests are under way` : `${this.limit} requests were sent`
+    const waited = Duration.isZero(this.waited) ? "" : `, and still are after ${Duration.format(this.waited)}`
+    return `${many} for ${
+      JSON.stringify(this.key)
+    }${waited}: send fewer, or raise ${this.by}.limit or ${this.by}.maxWait`
+  }
+}

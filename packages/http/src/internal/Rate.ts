@@ -1,0 +1,57 @@
+/** Turns for requests, in a time, by key. Whoever is too early waits, for a bounded time. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RateLimiter from "effect/persistence/RateLimiter"
+import { Throttled } from "../Throttled.ts"
+
+export interface ValidRate {
+  readonly limit: number
+  readonly window: number
+  readonly algorithm: "token-bucket" | "fixed-window"
+  readonly maxWait: number
+  readonly maxWaiting: number
+}
+
+/** Waits for the turn of a request. */
+export type Rate = (key: string) => Effect.Effect<void, Throttled>
+
+const limiterOf: Effect.Effect<RateLimiter.RateLimiter> = Effect.flatMap(
+  Effect.serviceOption(RateLimiter.RateLimiter),
+  (ambient) =>
+    Option.isSome(ambient)
+      ? Effect.succeed(ambient.value)
+      : Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory))
+)
+
+export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
+  Effect.map(limiterOf, (limiter) => {
+    let waiting = 0
+    const throttled = (key: string, waited: number) =>
+      Effect.fail(new Throttled({ key, by: "rateLimit", limit, waited: Duration.millis(waited) }))
+
+    /** Tries until it has waited for as long as it may: others who wait may be quicker. */
+    const turn = (key: string, waited: number): Effect.Effect<void, Throttled> =>
+      limiter.consume({ key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" }).pipe(
+        Effect.asVoid,
+        Effect.catch(({ reason }) => {
+          if (reason._tag === "RateLimitStoreError") {
+            // Fails open: the limiter's store is not the dependency.
+            return Effect.logWarning(`A request for ${key} is not limited: ${reason.message}`)
+          }
+          const wait = Math.max(1, Duration.toMillis(reason.retryAfter))
+          return waited + wait > maxWait ? throttled(key, waited) : Effect.delay(
+            Effect.suspend(() => turn(key, waited + wait)),
+            Duration.millis(wait)
+          )
+        })
+      )
+
+    return (key) =>
+      Effect.suspend(() => {
+        if (waiting > maxWaiting) return throttled(key, 0)
+        waiting++
+        return Effect.ensuring(turn(key, 0), Effect.sync(() => waiting--))
+      })
+  })
