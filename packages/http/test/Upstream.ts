@@ -16,6 +16,8 @@ export interface Upstream {
   busiest: number
   /** What the next requests are answered with, whatever their path; empty: what the path says. */
   readonly next: Array<Answer>
+  /** What every request is answered with, whatever its path. */
+  always: Answer | undefined
   readonly port: number
 }
 
@@ -115,7 +117,7 @@ export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Sco
         upstream.headers.push(request.headers)
         upstream.busiest = Math.max(upstream.busiest, ++under)
         response.on("close", () => under--)
-        const answer = upstream.next.shift() ?? answerOf(request)
+        const answer = upstream.next.shift() ?? upstream.always ?? answerOf(request)
         answer(request, response)
       })
       const upstream: Omit<Upstream, "port"> & { port: number } = {
@@ -126,6 +128,7 @@ export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Sco
         connections: 0,
         busiest: 0,
         next: [],
+        always: undefined,
         port
       }
       server.on("connection", (socket) => {

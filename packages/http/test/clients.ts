@@ -21,21 +21,21 @@ export interface Options {
   readonly client?: ClientName | undefined
 }
 
-/** A guarded client and its breaker. */
-export const guarded = ({ breaker, client = "undici", policy }: Options = {}) =>
+/** A guarded client and its breaker, around a client of one's own. */
+export const guardedBy = (
+  client: Layer.Layer<HttpClient.HttpClient>,
+  { breaker, policy }: Omit<Options, "client"> = {}
+) =>
   HttpBreaker.layer(policy).pipe(
-    Layer.provide(clients[client]),
+    Layer.provide(client),
     Layer.provideMerge(CircuitBreaker.layer(breaker)),
     Layer.provide(CircuitStore.layerMemory)
   )
 
-/** A client that another one guards, for tests that bring their own. */
-export const guardedOver = (inner: HttpClient.HttpClient, { breaker, policy }: Options = {}) =>
-  HttpBreaker.layer(policy).pipe(
-    Layer.provide(Layer.succeed(HttpClient.HttpClient, inner)),
-    Layer.provideMerge(CircuitBreaker.layer(breaker)),
-    Layer.provide(CircuitStore.layerMemory)
-  )
+export const guarded = ({ client = "undici", ...options }: Options = {}) => guardedBy(clients[client], options)
+
+export const guardedOver = (client: HttpClient.HttpClient, options: Omit<Options, "client"> = {}) =>
+  guardedBy(Layer.succeed(HttpClient.HttpClient, client), options)
 
 /** Sends a request and reads its answer as text. */
 export const text = (url: string) =>
