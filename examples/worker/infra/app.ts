@@ -33,10 +33,7 @@ const object = (name: string): object | undefined => {
 new WorkerStack(app, "Worker", {
   // Pinned, so that nothing has to be asked of an account to make the template.
   env: { account: text("account") ?? "123456789012", region: text("region") ?? "eu-central-1" },
-  code: await bundle({
-    entry: text("entry") ?? join(import.meta.dirname, "../src/lambda.ts"),
-    outdir: join(app.outdir, "bundle")
-  }),
+  code: await bundle({ entry: join(import.meta.dirname, "../src/lambda.ts"), outdir: join(app.outdir, "bundle") }),
   origins: list("origins"),
   service: text("service"),
   policy: object("policy"),

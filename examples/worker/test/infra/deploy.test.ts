@@ -1,8 +1,10 @@
+import { DynamoDBClient, ScanCommand } from "@aws-sdk/client-dynamodb"
 import { Effect, Exit, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import * as Upstream from "../../src/local/Upstream.ts"
 import { type Account, startAccount } from "../aws/Account.ts"
 import type { Stack } from "../aws/Stacks.ts"
 import { cdk } from "./Cli.ts"
@@ -10,15 +12,28 @@ import { cdk } from "./Cli.ts"
 const scope = Scope.makeUnsafe()
 const folder = mkdtempSync(join(tmpdir(), "reclose-deploy-"))
 let account: Account
+let upstream: Upstream.Upstream
 
 beforeAll(async () => {
   account = await Effect.runPromise(Scope.provide(startAccount, scope))
+  upstream = await Effect.runPromise(Scope.provide(Upstream.serve(), scope))
 })
 
 afterAll(async () => {
   await Effect.runPromise(Scope.close(scope, Exit.void))
   rmSync(folder, { recursive: true })
 })
+
+/** One failure opens a circuit for longer than the test takes. */
+const policy = {
+  circuits: {
+    tripRule: { _tag: "Consecutive", failures: 1 },
+    openDuration: "10 minutes",
+    // The emulator shares this machine with the CLI.
+    hydrateTimeout: "2 seconds",
+    storeTimeout: "2 seconds"
+  }
+}
 
 const run = async (command: ReadonlyArray<string>, ...context: ReadonlyArray<string>) => {
   const ran = await cdk({
@@ -29,7 +44,7 @@ const run = async (command: ReadonlyArray<string>, ...context: ReadonlyArray<str
       ...command,
       "--output",
       join(folder, "cdk.out"),
-      ...[`entry=${join(import.meta.dirname, "handler.ts")}`, ...context].flatMap((one) => ["-c", one])
+      ...[`origins=${upstream.url}`, `policy=${JSON.stringify(policy)}`, ...context].flatMap((one) => ["-c", one])
     ]
   })
   return { ...ran, all: `${ran.stdout}${ran.stderr}` }
@@ -46,9 +61,15 @@ const stack = (): Stack => {
 
 const output = (name: string): string => stack().outputs[name] ?? ""
 
-const invoke = async (event: unknown): Promise<unknown> => {
+const job = (id: string) => JSON.stringify({ id, request: { method: "GET", url: `${upstream.url}/${id}` } })
+
+/** Has the deployed function do a job, as a call of its URL. */
+const call = async (id: string): Promise<number | undefined> => {
+  const event = { version: "2.0", body: job(id), isBase64Encoded: false }
   const { end } = await Effect.runPromise(account.functions.invoke(output("FunctionName"), event))
-  return end._tag === "Succeeded" ? end.result : end.error
+  if (end._tag === "Failed") throw new Error(`${end.error.errorType}: ${end.error.errorMessage}`)
+  // What a function answers to a call of its URL.
+  return (end.result as { readonly statusCode?: number }).statusCode
 }
 
 const queueAt = (url: string) => {
@@ -80,6 +101,9 @@ const happened = (type: string, from = 0): ReadonlyArray<string> =>
 
 const table = "AWS::DynamoDB::Table"
 
+/** A logical ID as it is called in the stack. */
+const withoutHash = (id: string): string => id.replace(/[0-9A-F]{8}$/, "")
+
 /** As if the app had made another template. */
 const redeploy = async (change: (template: string) => string): Promise<void> => {
   const { current } = stack()
@@ -109,31 +133,50 @@ describe("the worker", { timeout: 60_000 }, () => {
   })
 
   it("opens a circuit, and a container that starts later knows", async () => {
-    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "up", service: "worker" })
-    assert.deepStrictEqual(await invoke({ key: "quotes", fails: true }), { answer: "down", service: "worker" })
-    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "worker" })
+    assert.strictEqual(await call("one"), 200)
+    assert.deepStrictEqual(account.alarms(), [])
+    upstream.health = "failing"
+    assert.strictEqual(await call("two"), 502)
+    assert.strictEqual(await call("three"), 503)
     await account.functions.recycle(output("FunctionName"))
-    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "worker" })
-    assert.isTrue(await isThere(output("CircuitsTable"), "quotes"))
+    assert.strictEqual(await call("four"), 503)
+    assert.deepStrictEqual(upstream.received, ["one", "two"])
+    assert.isTrue(await isThere(output("CircuitsTable"), upstream.url))
   })
 
-  it("has the rights it needs and no others", async () => {
-    assert.deepStrictEqual(await invoke({ list: true }), { answer: "Denied", service: "worker" })
-    assert.deepStrictEqual(
-      [...new Set(account.requests.filter((request) => /^(dynamodb|sqs) .* 40\d$/.test(request)))],
-      ["dynamodb Scan 400"]
-    )
+  it("has an alarm go off by what it printed", async () => {
+    await until(() => account.alarms().length > 0)
+    assert.deepStrictEqual(account.alarms().map(withoutHash), ["CircuitAlarmsOpened"])
   })
 
-  it("handles messages, puts back those whose circuit is open, and sends what is no order to the dead letters", async () => {
+  it("puts back a job whose circuit is open, and sends what is no job to the dead letters", async () => {
     const queue = queueAt(output("QueueUrl"))
     const deadLetters = queueAt(output("DeadLetterQueueUrl"))
     const bodies = (from: typeof queue) => from.all().map(({ body }) => body)
-    const open = JSON.stringify({ key: "quotes" })
-    for (const body of [JSON.stringify({ key: "mail" }), open, "no order"]) queue.send(body, {}, 0, Date.now())
-    await until(() => queue.all().length === 1 && deadLetters.all().length === 1)
-    assert.deepStrictEqual([bodies(queue), bodies(deadLetters)], [[open], ["no order"]])
-    assert.isAbove(queue.all()[0]?.visibleAt ?? 0, Date.now() + 120_000)
+    for (const body of [job("five"), "no job"]) queue.send(body, {}, 0, Date.now())
+    await until(() => deadLetters.all().length === 1 && (queue.all()[0]?.visibleAt ?? 0) > Date.now() + 300_000)
+    assert.deepStrictEqual([bodies(queue), bodies(deadLetters)], [[job("five")], ["no job"]])
+    assert.deepStrictEqual(upstream.received, ["one", "two"])
+    assert.include(account.alarms().map(withoutHash), "DeadLetterAlarm")
+  })
+
+  it("has the rights it needs and no others", async () => {
+    const refused = () => account.requests.filter((request) => /^(dynamodb|sqs) .* (?!200)\d+$/.test(request))
+    assert.deepStrictEqual(refused(), [])
+    const role = [...stack().resources.values()].find(({ type }) => type === "AWS::IAM::Role")
+    const credentials = account.assume(role?.attributes["Arn"] ?? "")
+    const client = new DynamoDBClient({
+      endpoint: account.endpoint,
+      region: "eu-central-1",
+      credentials,
+      maxAttempts: 1
+    })
+    const answer = await client.send(new ScanCommand({ TableName: output("CircuitsTable") })).catch((error: Error) =>
+      error.name
+    )
+    client.destroy()
+    assert.strictEqual(answer, "AccessDeniedException")
+    assert.deepStrictEqual(refused(), ["dynamodb Scan 400"])
   })
 
   it("keeps its table and what is in it when it is deployed anew", async () => {
@@ -149,7 +192,8 @@ describe("the worker", { timeout: 60_000 }, () => {
     assert.strictEqual(output("CircuitsTable"), TableName)
     assert.isTrue(await isThere(TableName, "of-a-test"))
     // The circuit that the last version opened is open in this one.
-    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "quotes" })
+    assert.strictEqual(await call("six"), 503)
+    assert.deepStrictEqual(upstream.received, ["one", "two"])
   })
 
   it("goes back to what it was when a deployment fails", async () => {
@@ -157,7 +201,7 @@ describe("the worker", { timeout: 60_000 }, () => {
     await redeploy((template) => template.replace("\"SERVICE\": \"quotes\"", "\"SERVICE\": [\"wrong\"]"))
     assert.strictEqual(stack().status, "UPDATE_ROLLBACK_COMPLETE")
     assert.isTrue(await isThere(TableName, "of-a-test"))
-    assert.deepStrictEqual(await invoke({ key: "quotes" }), { answer: "open", service: "quotes" })
+    assert.strictEqual(await call("seven"), 503)
   })
 
   // What the test before the last one is there to notice.

@@ -31,11 +31,10 @@ const synth = async (...context: ReadonlyArray<string>) => {
   const { asked, endpoint } = await outside()
   const folder = temporaryFolder()
   const output = join(folder, "cdk.out")
-  const entry = join(import.meta.dirname, "handler.ts")
   const ran = await cdk({
     home: join(folder, "home"),
     endpoint,
-    arguments: ["synth", "--quiet", "--output", output, ...[`entry=${entry}`, ...context].flatMap((one) => ["-c", one])]
+    arguments: ["synth", "--quiet", "--output", output, ...context.flatMap((one) => ["-c", one])]
   })
   return { ...ran, asked, output }
 }
