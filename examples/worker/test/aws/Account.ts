@@ -7,7 +7,7 @@ import { Effect, type Scope } from "effect"
 import type { ServeError } from "effect/http/HttpServerError"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
-import { type DynamoServerError, programs, start } from "../../../../packages/dynamodb/test/DynamoServer.ts"
+import { DynamoServerError, programs, start } from "../../../../packages/dynamodb/test/DynamoServer.ts"
 import type { Queue } from "../../src/local/Queue.ts"
 import { account, serve } from "../../src/local/Sqs.ts"
 import { bootstrap } from "./Bootstrap.ts"
@@ -86,7 +86,13 @@ const listen = (handle: (request: IncomingMessage, response: ServerResponse) => 
     ([, close]) => Effect.sync(close)
   )
 
-/** Starts it, with an account that `cdk bootstrap` has prepared and nothing else in it. */
+/** The first emulator of DynamoDB that this machine can run, if there is one. */
+const emulatorProgram = programs.find(({ missing }) => missing === undefined)
+
+/** Whether an account can be started here. `RECLOSE_REQUIRE_DYNAMODB=1` says that it has to be. */
+export const isRunnable = emulatorProgram !== undefined || process.env["RECLOSE_REQUIRE_DYNAMODB"] === "1"
+
+/** Starts one that `cdk bootstrap` has prepared, with nothing else in it. */
 export const startAccount: Effect.Effect<Account, DynamoServerError | ServeError, Scope.Scope> = Effect.gen(
   function*() {
     const [dynoxide] = programs

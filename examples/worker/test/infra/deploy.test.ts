@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import * as Upstream from "../../src/local/Upstream.ts"
-import { type Account, startAccount } from "../aws/Account.ts"
+import { type Account, isRunnable, startAccount } from "../aws/Account.ts"
 import type { Stack } from "../aws/Stacks.ts"
 import { cdk } from "./Cli.ts"
 
@@ -15,6 +15,7 @@ let account: Account
 let upstream: Upstream.Upstream
 
 beforeAll(async () => {
+  if (!isRunnable) return
   account = await Effect.runPromise(Scope.provide(startAccount, scope))
   upstream = await Effect.runPromise(Scope.provide(Upstream.serve(), scope))
 })
@@ -113,7 +114,7 @@ const redeploy = async (change: (template: string) => string): Promise<void> => 
 
 // The real CLI, in processes of its own, with all of AWS that it asks on this machine. Each test goes on where the last
 // one stopped.
-describe("the worker", { timeout: 60_000 }, () => {
+describe.skipIf(!isRunnable)("the worker", { timeout: 60_000 }, () => {
   it("is deployed by the CLI", async () => {
     const { all, status } = await deploy()
     assert.strictEqual(status, 0, `${all}\n${account.requests.join("\n")}`)
