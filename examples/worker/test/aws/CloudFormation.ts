@@ -1,4 +1,6 @@
-/** AWS CloudFormation, as far as `cdk deploy --method=direct` and `cdk destroy` ask it. */
+/** AWS CloudFormation, as far as `cdk deploy` asks it, with change sets or directly. */
+import { randomUUID } from "node:crypto"
+import { isDeepStrictEqual } from "node:util"
 import type { Objects } from "./S3.ts"
 import type { Deployment, Stack, StackEvent, Stacks } from "./Stacks.ts"
 import { parse, TemplateError } from "./Template.ts"
@@ -28,7 +30,7 @@ const described = (stack: Stack): Xml => ({
   DisableRollback: false,
   EnableTerminationProtection: false,
   Capabilities: ["CAPABILITY_IAM"],
-  Parameters: Object.entries(stack.current.parameters).map(([ParameterKey, ParameterValue]) => ({
+  Parameters: Object.entries(stack.current?.parameters ?? {}).map(([ParameterKey, ParameterValue]) => ({
     ParameterKey,
     ParameterValue
   })),
@@ -64,12 +66,48 @@ const describedResources = (stack: Stack): ReadonlyArray<Xml> =>
 const inAMoment = (stack: Stack): Promise<void> =>
   Promise.race([stack.settled, new Promise<void>((resolve) => setTimeout(resolve, 1_000).unref())])
 
+/** What a stack would become, and the differences to what it is. */
+interface ChangeSet {
+  readonly id: string
+  readonly name: string
+  readonly stack: Stack
+  readonly deployment: Deployment
+}
+
+const resourcesOf = (deployment: Deployment | undefined) =>
+  deployment === undefined ? {} : parse(deployment.template).Resources
+
+const changes = ({ deployment, stack }: ChangeSet): ReadonlyArray<Xml> => {
+  const before = resourcesOf(stack.current)
+  const after = resourcesOf(deployment)
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap((id) => {
+    const [one, other] = [before[id], after[id]]
+    if (isDeepStrictEqual(one, other)) return []
+    const Action = one === undefined ? "Add" : other === undefined ? "Remove" : "Modify"
+    const ResourceType = (other ?? one)?.Type
+    return [{ Type: "Resource", ResourceChange: { Action, LogicalResourceId: id, ResourceType } }]
+  })
+}
+
 export const makeCloudFormation = (stacks: Stacks, objects: Objects): Service => {
   const named = (parameters: URLSearchParams): Stack => {
     const name = parameters.get("StackName") ?? ""
     const stack = stacks.find(name)
     if (stack === undefined) throw invalid(`Stack with id ${name} does not exist`)
     return stack
+  }
+
+  const changeSets: Array<ChangeSet> = []
+
+  const isNamed = (parameters: URLSearchParams) => ({ id, name, stack }: ChangeSet): boolean => {
+    const wanted = parameters.get("ChangeSetName")
+    return id === wanted || (name === wanted && [stack.name, stack.id].includes(parameters.get("StackName") ?? ""))
+  }
+
+  const changeSetOf = (parameters: URLSearchParams): ChangeSet => {
+    const changeSet = changeSets.find(isNamed(parameters))
+    if (changeSet === undefined) throw new AwsError("ChangeSetNotFound", "there is no such change set")
+    return changeSet
   }
 
   const templateOf = (parameters: URLSearchParams): string => {
@@ -112,24 +150,54 @@ export const makeCloudFormation = (stacks: Stacks, objects: Objects): Service =>
     },
     DescribeStackResources: (parameters) => ({ StackResources: describedResources(named(parameters)) }),
     ListStackResources: (parameters) => ({ StackResourceSummaries: describedResources(named(parameters)) }),
-    GetTemplate: (parameters) => ({ TemplateBody: named(parameters).current.template }),
+    GetTemplate: (parameters) => ({ TemplateBody: named(parameters).current?.template ?? "{}" }),
     CreateStack: async (parameters) => {
       const name = parameters.get("StackName") ?? ""
       if (stacks.find(name) !== undefined) {
         throw new AwsError("AlreadyExistsException", `Stack [${name}] already exists`)
       }
-      const stack = stacks.create(name, deploymentOf(parameters, undefined))
+      const deployment = deploymentOf(parameters, undefined)
+      const stack = stacks.open(name)
+      stacks.deploy(stack, deployment)
       await inAMoment(stack)
       return { StackId: stack.id }
     },
     UpdateStack: async (parameters) => {
       const stack = named(parameters)
-      if (!stack.status.endsWith("_COMPLETE") || stack.status === "ROLLBACK_COMPLETE") {
-        throw invalid(`Stack:${stack.id} is in ${stack.status} state and can not be updated.`)
-      }
-      stacks.update(stack, deploymentOf(parameters, stack.current))
+      const deployment = deploymentOf(parameters, stack.current)
+      if (isDeepStrictEqual(stack.current, deployment)) throw invalid("No updates are to be performed.")
+      stacks.deploy(stack, deployment)
       await inAMoment(stack)
       return { StackId: stack.id }
+    },
+    CreateChangeSet: (parameters) => {
+      const isNew = parameters.get("ChangeSetType") === "CREATE"
+      const deployment = deploymentOf(parameters, isNew ? undefined : named(parameters).current)
+      const stack = isNew ? stacks.open(parameters.get("StackName") ?? "") : named(parameters)
+      const name = parameters.get("ChangeSetName") ?? ""
+      const id = `${stack.id.replace(/stack\/.*/, "")}changeSet/${name}/${randomUUID()}`
+      changeSets.push({ id, name, stack, deployment })
+      return { Id: id, StackId: stack.id }
+    },
+    DescribeChangeSet: (parameters) => {
+      const changeSet = changeSetOf(parameters)
+      const { id, name, stack } = changeSet
+      const Changes = changes(changeSet)
+      const result = Changes.length === 0
+        ? { Status: "FAILED", StatusReason: "The submitted information didn't contain changes." }
+        : { Status: "CREATE_COMPLETE", ExecutionStatus: "AVAILABLE" }
+      return { ChangeSetId: id, ChangeSetName: name, StackId: stack.id, StackName: stack.name, ...result, Changes }
+    },
+    ExecuteChangeSet: async (parameters) => {
+      const { deployment, stack } = changeSetOf(parameters)
+      stacks.deploy(stack, deployment)
+      await inAMoment(stack)
+      return {}
+    },
+    DeleteChangeSet: (parameters) => {
+      const at = changeSets.findIndex(isNamed(parameters))
+      if (at >= 0) changeSets.splice(at, 1)
+      return {}
     },
     DeleteStack: (parameters) => {
       const stack = stacks.find(parameters.get("StackName") ?? "")

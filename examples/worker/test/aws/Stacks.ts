@@ -50,7 +50,8 @@ export interface Stack {
   updated: Date | undefined
   status: string
   reason: string | undefined
-  current: Deployment
+  /** Undefined for a stack that is only being reviewed. */
+  current: Deployment | undefined
   outputs: Readonly<Record<string, string>>
   readonly resources: Map<string, Live>
   /** The oldest first. */
@@ -71,8 +72,10 @@ export interface Stacks {
   readonly all: () => ReadonlyArray<Stack>
   /** By name, one that is there; by ID also one that is gone. */
   readonly find: (nameOrId: string) => Stack | undefined
-  readonly create: (name: string, deployment: Deployment) => Stack
-  readonly update: (stack: Stack, deployment: Deployment) => void
+  /** A stack with nothing in it, that waits for what it is to be. */
+  readonly open: (name: string) => Stack
+  /** Makes a stack what a template says. */
+  readonly deploy: (stack: Stack, deployment: Deployment) => void
   readonly remove: (stack: Stack) => void
 }
 
@@ -254,7 +257,7 @@ export const makeStacks = ({ account, region, stored, types }: StacksOptions): S
     all: () => stacks.filter(({ status }) => status !== "DELETE_COMPLETE"),
     find: (nameOrId) =>
       stacks.find(({ id, name, status }) => id === nameOrId || (name === nameOrId && status !== "DELETE_COMPLETE")),
-    create: (name, deployment) => {
+    open: (name) => {
       const stack: Stack = {
         id: `arn:aws:cloudformation:${region}:${account}:stack/${name}/${randomUUID()}`,
         name,
@@ -262,23 +265,24 @@ export const makeStacks = ({ account, region, stored, types }: StacksOptions): S
         updated: undefined,
         status: "REVIEW_IN_PROGRESS",
         reason: undefined,
-        current: deployment,
+        current: undefined,
         outputs: {},
         resources: new Map(),
         events: [],
         settled: Promise.resolve()
       }
       stacks.push(stack)
-      begin(stack, "CREATE", () => apply(stack, deployment), () => empty(stack))
       return stack
     },
-    update: (stack, deployment) => {
-      const { current } = stack
-      if (isDeepStrictEqual(current, deployment)) {
-        throw new AwsError("ValidationError", "No updates are to be performed.")
+    deploy: (stack, deployment) => {
+      const { current, status } = stack
+      const isNew = status === "REVIEW_IN_PROGRESS"
+      if (!isNew && (!status.endsWith("_COMPLETE") || status === "ROLLBACK_COMPLETE")) {
+        throw new AwsError("ValidationError", `Stack:${stack.id} is in ${status} state and can not be updated.`)
       }
-      stack.updated = new Date()
       stack.current = deployment
+      if (current === undefined) return begin(stack, "CREATE", () => apply(stack, deployment), () => empty(stack))
+      stack.updated = new Date()
       begin(stack, "UPDATE", () => apply(stack, deployment), () => {
         stack.current = current
         return apply(stack, current)

@@ -51,8 +51,8 @@ const run = async (command: ReadonlyArray<string>, ...context: ReadonlyArray<str
   return { ...ran, all: `${ran.stdout}${ran.stderr}` }
 }
 
-const deploy = (...context: ReadonlyArray<string>) =>
-  run(["deploy", "--method=direct", "--require-approval", "never"], ...context)
+const deploy = (options: ReadonlyArray<string>, ...context: ReadonlyArray<string>) =>
+  run(["deploy", "--require-approval", "never", ...options], ...context)
 
 const stack = (): Stack => {
   const found = account.stacks.find("Worker")
@@ -108,16 +108,18 @@ const withoutHash = (id: string): string => id.replace(/[0-9A-F]{8}$/, "")
 /** As if the app had made another template. */
 const redeploy = async (change: (template: string) => string): Promise<void> => {
   const { current } = stack()
-  account.stacks.update(stack(), { ...current, template: change(current.template) })
+  if (current === undefined) throw new Error("nothing is deployed")
+  account.stacks.deploy(stack(), { ...current, template: change(current.template) })
   await stack().settled
 }
 
 // The real CLI, in processes of its own, with all of AWS that it asks on this machine. Each test goes on where the last
 // one stopped.
 describe.skipIf(!isRunnable)("the worker", { timeout: 60_000 }, () => {
-  it("is deployed by the CLI", async () => {
-    const { all, status } = await deploy()
+  it("is deployed by the CLI, with a change set", async () => {
+    const { all, status } = await deploy([])
     assert.strictEqual(status, 0, `${all}\n${account.requests.join("\n")}`)
+    assert.include(account.requests, "cloudformation ExecuteChangeSet 200")
     assert.strictEqual(stack().status, "CREATE_COMPLETE")
     assert.deepStrictEqual(happened(table), ["CREATE_IN_PROGRESS", "CREATE_COMPLETE"])
   })
@@ -180,12 +182,13 @@ describe.skipIf(!isRunnable)("the worker", { timeout: 60_000 }, () => {
     assert.deepStrictEqual(refused(), ["dynamodb Scan 400"])
   })
 
-  it("keeps its table and what is in it when it is deployed anew", async () => {
+  it("keeps its table and what is in it when it is deployed anew, directly", async () => {
     const TableName = output("CircuitsTable")
     await put(TableName, "of-a-test")
     const from = stack().events.length
-    const { all, status } = await deploy("service=quotes")
+    const { all, status } = await deploy(["--method=direct"], "service=quotes")
     assert.strictEqual(status, 0, all)
+    assert.include(account.requests, "cloudformation UpdateStack 200")
     assert.strictEqual(stack().status, "UPDATE_COMPLETE")
 
     assert.deepStrictEqual(happened("AWS::Lambda::Function", from), ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"])
