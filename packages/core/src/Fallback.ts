@@ -11,6 +11,7 @@ import { dual } from "effect/Function"
 import * as Stream from "effect/Stream"
 import { CircuitOpen } from "./CircuitOpen.ts"
 import type { FallbackEvent } from "./FallbackEvent.ts"
+import { failuresOf } from "./internal/Failures.ts"
 import { FallbackBus, publish } from "./internal/FallbackBus.ts"
 import type { LastGood } from "./LastGood.ts"
 
@@ -149,12 +150,10 @@ export const effect = <A, E, R>(
   return {
     source,
     remember: undefined,
-    answer: Effect.catchCause(Effect.map(effect, (value) => ({ value })), (cause) => {
-      const others = cause.reasons.filter((reason) => !Cause.isFailReason(reason))
-      return others.length === 0
+    answer: Effect.catchCause(Effect.map(effect, (value) => ({ value })), (cause) =>
+      failuresOf(cause).length > 0
         ? Effect.as(publish({ _tag: "StepFailed", source, cause }), undefined)
-        : Effect.failCause(Cause.fromReasons(others))
-    })
+        : Effect.failCause(Cause.fromReasons(cause.reasons.filter((reason) => !Cause.isFailReason(reason)))))
   }
 }
 
@@ -262,24 +261,12 @@ export interface Chain {
   ): Effect.Effect<Answer<A | Value<S>, E>, E, R | Needs<S>>
 }
 
-/** Why there is no fresh value, if it is an error that is to be answered, and nothing else beside it. */
-const handled = (cause: Cause.Cause<unknown>, when: (error: never) => boolean): Handled | undefined => {
-  const [first] = cause.reasons
-  if (first === undefined || !Cause.isFailReason(first)) return undefined
-  // The types of `Chain` see to it that the errors of the call are what `when` asks for.
-  return cause.reasons.every((reason) => Cause.isFailReason(reason) && when(reason.error as never)) ? first : undefined
-}
-
-interface Handled {
-  readonly error: unknown
-}
-
 const isCircuitOpen = (error: unknown): boolean => error instanceof CircuitOpen
 
 const follow = (
   call: Effect.Effect<unknown, unknown, unknown>,
   steps: Steps,
-  options?: { readonly when: (error: never) => boolean }
+  { when }: { readonly when: (error: never) => boolean } = { when: isCircuitOpen }
 ): Effect.Effect<Answer<unknown, unknown>, unknown, unknown> =>
   Effect.matchCauseEffect(call, {
     onSuccess: (value) =>
@@ -289,7 +276,9 @@ const follow = (
         { _tag: "Fresh", value } as const
       ),
     onFailure: (cause) => {
-      const failed = handled(cause, options?.when ?? isCircuitOpen)
+      const failures = failuresOf(cause)
+      // The types of `Chain` see to it that the errors of the call are what `when` asks for.
+      const [failed] = failures.every(({ error }) => when(error as never)) ? failures : []
       return failed === undefined ? Effect.failCause(cause) : Effect.flatMap(
         ask(steps, failed.error),
         (degraded) => degraded === undefined ? Effect.failCause(cause) : Effect.succeed(degraded)

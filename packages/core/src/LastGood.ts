@@ -130,7 +130,7 @@ export const memory = Effect.fnUntraced(function*<A>(
   }))
   const { at, answers } = yield* makeAnswers<A>(maxKeys)
   return {
-    remember: (key, value) => Effect.sync(() => answers.set(key, { value, at: at() })),
+    remember: (key, value) => Effect.sync(() => void answers.set(key, { value, at: at() })),
     recall: (key) =>
       Effect.sync(() => {
         const held = answers.get(key)
@@ -248,7 +248,6 @@ export const stored = Effect.fnUntraced(function*<A>(
           store.set(prefix + key, text))
       }),
     timeout: storeTimeout,
-    maxKeys,
     context: yield* Effect.context<never>()
   })
   yield* Effect.addFinalizer(() => Effect.andThen(answerStore.flush, answerStore.end))
@@ -256,17 +255,20 @@ export const stored = Effect.fnUntraced(function*<A>(
   return {
     remember: (key, value) =>
       Effect.sync(() => {
-        answers.set(key, { value, at: at() })
+        const forgotten = answers.set(key, { value, at: at() })
+        if (forgotten !== undefined) answerStore.drop(forgotten)
         answerStore.save(key)
       }),
     recall: (key) =>
       Effect.map(answerStore.find(key), (found) => {
         const held = answers.get(key)
-        const age = held === undefined ? Number.POSITIVE_INFINITY : at() - held.at
-        if (held !== undefined && (found === undefined || found.isOwn || age <= found.age)) {
-          return { value: held.value, age: Duration.millis(age) }
-        }
-        return found && { value: found.value, age: Duration.millis(found.age) }
+        if (held === undefined) return found && { value: found.value, age: Duration.millis(found.age) }
+        const age = at() - held.at
+        // What the store holds before this process's own answer reaches it is older, whatever the clocks say.
+        const isOlder = found === undefined || found.isOwn || age <= found.age || answerStore.isSaving(key)
+        return isOlder
+          ? { value: held.value, age: Duration.millis(age) }
+          : { value: found.value, age: Duration.millis(found.age) }
       }),
     flush: answerStore.flush
   }

@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -16,6 +16,7 @@ import type { BudgetPolicy } from "./BudgetPolicy.ts"
 import { CircuitOpen } from "./CircuitOpen.ts"
 import { readBudget } from "./internal/BudgetReader.ts"
 import { BudgetTable } from "./internal/BudgetTable.ts"
+import { failuresOf } from "./internal/Failures.ts"
 import { isKey, keyError } from "./internal/Key.ts"
 import { CircuitTime } from "./machine/CircuitTime.ts"
 import { KeyBudget } from "./machine/KeyBudget.ts"
@@ -203,12 +204,6 @@ export class RetryBudget extends Context.Service<RetryBudget, Budget>()("@reclos
     Layer.effect(this, make(policy))
 }
 
-/** What there is to retry in a failure: nothing, once a defect or an interruption is part of it. */
-const failureOf = <E>(cause: Cause.Cause<E>): { readonly error: E } | undefined => {
-  const [first] = cause.reasons
-  return first !== undefined && Cause.isFailReason(first) && cause.reasons.every(Cause.isFailReason) ? first : undefined
-}
-
 /** One call, tried again for as long as everybody agrees. */
 const retrying = <A, E, R, R2>(
   budget: Budget,
@@ -249,7 +244,7 @@ const retrying = <A, E, R, R2>(
     })
 
     const recover = (cause: Cause.Cause<E>): Effect.Effect<A, E, R | R2> => {
-      const failed = retries < times ? failureOf(cause) : undefined
+      const [failed] = retries < times ? failuresOf(cause) : []
       return failed === undefined
         ? Effect.failCause(cause)
         : Effect.flatMap(again(failed.error), (again) => again ? retry : Effect.failCause(cause))

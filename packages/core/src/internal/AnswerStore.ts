@@ -21,8 +21,6 @@ export interface AnswerStoreOptions<Found> {
   readonly write: (key: string) => Effect.Effect<unknown, unknown>
   /** Milliseconds. */
   readonly timeout: number
-  /** How many keys may wait to be written; beyond it, the one that waited longest is left out. */
-  readonly maxKeys: number
   readonly context: Context.Context<never>
 }
 
@@ -42,15 +40,22 @@ export class AnswerStore<Found> {
 
   /** Has the latest answer of a key written. Writes of one key follow each other; what comes meanwhile is one more. */
   save(key: string): void {
-    this.waiting.delete(key)
     this.waiting.add(key)
-    const oldest = this.waiting.size > this.options.maxKeys ? this.waiting.keys().next() : undefined
-    if (oldest?.done === false) this.waiting.delete(oldest.value)
     if (this.writers.size === maxWrites) return
     // The answer goes to its caller first.
     const writer = this.fork(Effect.andThen(Effect.yieldNow, this.saving))
     this.writers.add(writer)
     writer.addObserver(() => this.writers.delete(writer))
+  }
+
+  /** Leaves a key unwritten whose answer is no longer held. */
+  drop(key: string): void {
+    this.waiting.delete(key)
+  }
+
+  /** Whether the store can't hold the latest answer of a key yet. */
+  isSaving(key: string): boolean {
+    return this.waiting.has(key) || this.writing.has(key)
   }
 
   private readonly saving: Effect.Effect<void> = Effect.suspend(() => {

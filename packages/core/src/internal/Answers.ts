@@ -18,11 +18,13 @@ export class Answers<A> {
     return this.held.get(key)
   }
 
-  /** Holds an answer; beyond the bound, the one that was held longest ago makes room. */
-  set(key: string, answer: Answer<A>): void {
+  /** Holds an answer. Beyond the bound, the one that was held longest ago makes room, and its key is answered. */
+  set(key: string, answer: Answer<A>): string | undefined {
     this.held.delete(key)
     this.held.set(key, answer)
-    const oldest = this.held.size > this.maxKeys ? this.held.keys().next() : undefined
-    if (oldest?.done === false) this.held.delete(oldest.value)
+    if (this.held.size <= this.maxKeys) return undefined
+    const [oldest] = this.held.keys()
+    if (oldest !== undefined) this.held.delete(oldest)
+    return oldest
   }
 }

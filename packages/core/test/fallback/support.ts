@@ -1,7 +1,8 @@
 /** What the tests of fallbacks share: a store that does as it is told, a clock of two hands, and a listener. */
 import { Fallback, type FallbackEvent } from "@reclose/core"
-import { type Clock, Duration, Effect, Stream } from "effect"
+import { type Clock, Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { KeyValueStore } from "effect/persistence"
+import { TestClock } from "effect/testing"
 import { settled } from "../support.ts"
 
 const nothing = Effect.void
@@ -95,3 +96,14 @@ export const told = (events: ReadonlyArray<FallbackEvent>): ReadonlyArray<string
       ? `StoreFailed ${event.operation} ${event.key}`
       : `AnswerCorrupt ${event.key}`
   )
+
+/** Runs a test in a scope whose end waits for a store that hangs, and moves the clock on for that. */
+export const endingLate = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+  Effect.gen(function*() {
+    const scope = yield* Scope.make()
+    const result = yield* Effect.provideService(test, Scope.Scope, scope)
+    const ending = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+    yield* TestClock.adjust("1 minute")
+    yield* Fiber.join(ending)
+    return result
+  })
