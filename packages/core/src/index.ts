@@ -28,6 +28,7 @@ export {
 export * as Fallback from "./Fallback.ts"
 export type { FallbackEvent } from "./FallbackEvent.ts"
 export * as LastGood from "./LastGood.ts"
+export * as LastGoodStore from "./LastGoodStore.ts"
 export * as Outcome from "./Outcome.ts"
 export * as Policy from "./Policy.ts"
 export { PolicyError, type PolicyIssue } from "./PolicyError.ts"

@@ -1,4 +1,12 @@
-import { type CircuitOpen, Fallback, type FallbackEvent, LastGood, type PolicyError, withBreaker } from "@reclose/core"
+import {
+  type CircuitOpen,
+  Fallback,
+  type FallbackEvent,
+  LastGood,
+  LastGoodStore,
+  type PolicyError,
+  withBreaker
+} from "@reclose/core"
 import { Context, type Duration, Effect, Schema, type Scope, type Stream } from "effect"
 import type { KeyValueStore } from "effect/persistence"
 import { describe, expect, test } from "tstyche"
@@ -136,13 +144,13 @@ describe("what remembers answers", () => {
 
   test("lives in memory, or as long as a scope", () => {
     expect(LastGood.memory<number>()).type.toBe<Effect.Effect<LastGood.LastGood<number>, PolicyError>>()
-    expect(LastGood.stored({ store, schema: Schema.Struct({ at: Schema.Date }) })).type.toBe<
+    expect(LastGoodStore.make({ store, schema: Schema.Struct({ at: Schema.Date }) })).type.toBe<
       Effect.Effect<LastGood.LastGood<{ readonly at: Date }>, PolicyError, Scope.Scope>
     >()
   })
 
   test("needs a schema of its answers for a store, and a bound on their age for serving", () => {
-    expect(LastGood.stored).type.not.toBeCallableWith({ store })
+    expect(LastGoodStore.make).type.not.toBeCallableWith({ store })
     expect(Fallback.lastGood).type.not.toBeCallableWith(quotes, { key: "ACME" })
     expect(Fallback.lastGood).type.not.toBeCallableWith(quotes, { maxAge: "1 minute" })
   })

@@ -1,7 +1,8 @@
 /** Reads what a retry budget allows: the one place that holds its fields, bounds and defaults. */
 import * as Effect from "effect/Effect"
 import type { BudgetRule } from "../machine/KeyBudget.ts"
-import { PolicyError } from "../PolicyError.ts"
+import type { PolicyError } from "../PolicyError.ts"
+import { readOptions } from "./Options.ts"
 import * as Reader from "./Reader.ts"
 
 export interface ValidBudget extends BudgetRule {
@@ -18,17 +19,16 @@ export const budgetFields = {
 
 /** Reads a budget's policy, or every mistake in it. */
 export const readBudget = (input: unknown): Effect.Effect<ValidBudget, PolicyError> =>
-  Effect.suspend(() => {
-    const reading: Reader.Reading = { issues: [] }
-    const whole = Reader.record(input, "policy", reading)
-    Reader.onlyKnown(whole, Object.keys(budgetFields), "", reading)
-    const read = Reader.complete({
-      ratio: Reader.option(whole, budgetFields, "ratio", "", reading),
-      minimumPerSecond: Reader.option(whole, budgetFields, "minimumPerSecond", "", reading),
-      window: Reader.option(whole, budgetFields, "window", "", reading),
-      maxKeys: Reader.option(whole, budgetFields, "maxKeys", "", reading)
-    })
-    if (reading.issues.length > 0 || read === undefined) return Effect.fail(new PolicyError({ issues: reading.issues }))
-    const { minimumPerSecond, ...rest } = read
-    return Effect.succeed({ ...rest, reserve: minimumPerSecond * rest.window / 1000 })
-  })
+  Effect.map(
+    readOptions((reading) => {
+      const whole = Reader.record(input, "policy", reading)
+      Reader.onlyKnown(whole, Object.keys(budgetFields), "", reading)
+      return {
+        ratio: Reader.option(whole, budgetFields, "ratio", "", reading),
+        minimumPerSecond: Reader.option(whole, budgetFields, "minimumPerSecond", "", reading),
+        window: Reader.option(whole, budgetFields, "window", "", reading),
+        maxKeys: Reader.option(whole, budgetFields, "maxKeys", "", reading)
+      }
+    }),
+    ({ minimumPerSecond, ...rest }) => ({ ...rest, reserve: minimumPerSecond * rest.window / 1000 })
+  )

@@ -1,6 +1,6 @@
 /** A chain with a last good answer held to a plain model, through failures, clock steps and restarts. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitOpen, Fallback, LastGood } from "@reclose/core"
+import { CircuitOpen, Fallback, LastGood, LastGoodStore } from "@reclose/core"
 import { Clock, Duration, Effect, Exit, Schema, Scope } from "effect"
 import { Random, seedsUpTo } from "../machine/model/random.ts"
 import { settled } from "../support.ts"
@@ -84,7 +84,7 @@ describe("a served answer is the latest good one, and never older than it may be
         const clock = new TwoHandedClock()
         const store = new TestStore()
         const test = Effect.gen(function*() {
-          const chain = chainOf(yield* LastGood.stored({ store: store.service, schema: Schema.Finite }))
+          const chain = chainOf(yield* LastGoodStore.make({ store: store.service, schema: Schema.Finite }))
           let latest: Latest | undefined
           for (let i = 0; i < 40; i++) {
             const passed = pause(random)
@@ -116,7 +116,7 @@ describe("a served answer is the latest good one, and never older than it may be
         let isInherited = false
         for (let process = 0; process < 5; process++) {
           const scope = yield* Scope.make()
-          const quotes = yield* LastGood.stored({ store: store.service, schema: Schema.Finite }).pipe(
+          const quotes = yield* LastGoodStore.make({ store: store.service, schema: Schema.Finite }).pipe(
             Effect.provideService(Scope.Scope, scope),
             Effect.provideService(Clock.Clock, clock)
           )

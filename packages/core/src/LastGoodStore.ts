@@ -1,0 +1,172 @@
+/**
+ * The last good answer of each key, remembered beyond the life of a process.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as KeyValueStore from "effect/persistence/KeyValueStore"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { type Answer, Answers, maxKeys } from "./internal/Answers.ts"
+import { AnswerStore } from "./internal/AnswerStore.ts"
+import { publish } from "./internal/FallbackBus.ts"
+import { readOptions } from "./internal/Options.ts"
+import * as Reader from "./internal/Reader.ts"
+import type { LastGood, MemoryOptions } from "./LastGood.ts"
+import type { PolicyError } from "./PolicyError.ts"
+
+/**
+ * How answers are kept in a store.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StoreOptions<A> extends MemoryOptions {
+  /** Where answers outlive the process, such as `yield* KeyValueStore.KeyValueStore`. */
+  readonly store: KeyValueStore.KeyValueStore
+  /** What an answer is, in JSON. Text of the store that doesn't fit is treated as absent. */
+  readonly schema: Schema.Codec<A, unknown>
+  /** Stands before each key in the store. Answers of another schema need another one. Default `"reclose/lastGood/"`. */
+  readonly prefix?: string | undefined
+  /** How long a degraded answer waits for the store, and a write may take, 1 millisecond to 1 minute. Default 500 milliseconds. */
+  readonly storeTimeout?: Duration.Input | undefined
+}
+
+const fields = { maxKeys, storeTimeout: Reader.field(Reader.duration("1 millis", "1 minute"), "500 millis") }
+
+/** An answer that a store holds. */
+interface Found<A> extends Answer<A> {
+  /** Whether this process wrote it. */
+  readonly isOwn: boolean
+}
+
+/**
+ * By how much the clocks of two processes may differ. A record from further in the future tells nothing of its age, and
+ * could be served for as long as the clocks are apart.
+ */
+const clockTolerance = 60_000
+
+/**
+ * Remembers answers in memory and in a store, so that they outlive the process and reach others.
+ *
+ * **Details**
+ *
+ * - Writes go beside the calls: `remember` never waits. One write of a key follows another, so an answer is never replaced
+ *   by an older one of the same process, and of many that come during a write only the latest is written. What is not
+ *   written yet when the scope closes is, within `storeTimeout`.
+ * - `recall` answers the younger of what this process remembers and what another one has written, and waits for the store
+ *   for `storeTimeout` at most. A store that fails, hangs, or holds something else never fails a call: `Fallback.events`
+ *   tells.
+ * - The age of what this process remembers is monotonic. The age of what another one has written, or this one before it
+ *   was started anew, is by the wall clocks of both; a record from the future is new if that is by less than a minute, and
+ *   else treated as absent.
+ *
+ * **Gotchas**
+ *
+ * A `KeyValueStore` has no expiry: it keeps a record for each key until somebody removes it. It has no compare-and-set
+ * either: if two processes write at the same moment, the answer that stays may be the older one by as long as a write takes.
+ *
+ * **Example** (An answer that outlives its process)
+ *
+ * ```ts
+ * import { LastGoodStore } from "@reclose/core"
+ * import { Effect, Schema } from "effect"
+ * import { KeyValueStore } from "effect/persistence"
+ *
+ * const quotes = Effect.gen(function*() {
+ *   return yield* LastGoodStore.make({
+ *     store: yield* KeyValueStore.KeyValueStore,
+ *     schema: Schema.Struct({ price: Schema.Finite })
+ *   })
+ * })
+ *
+ * const before = Effect.flatMap(quotes, (quotes) => quotes.remember("ACME", { price: 42 }))
+ * const after = Effect.flatMap(quotes, (quotes) => quotes.recall("ACME"))
+ *
+ * const program = Effect.andThen(Effect.scoped(before), Effect.scoped(after))
+ *
+ * const last = await Effect.runPromise(Effect.provide(program, KeyValueStore.layerMemory))
+ *
+ * last?.value // => { price: 42 }
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fnUntraced(function*<A>(
+  options: StoreOptions<A>
+): Effect.fn.Return<LastGood<A>, PolicyError, Scope.Scope> {
+  const { maxKeys, storeTimeout } = yield* readOptions((reading) => ({
+    maxKeys: Reader.option({ ...options }, fields, "maxKeys", "", reading),
+    storeTimeout: Reader.option({ ...options }, fields, "storeTimeout", "", reading)
+  }))
+  const { prefix = "reclose/lastGood/", store } = options
+  const clock = yield* Clock.Clock
+  const answers = new Answers<A>(maxKeys, clock)
+  const now = () => clock.currentTimeMillisUnsafe()
+  // Tells this process's own records from those of others, of which only the wall clock knows the age.
+  const writer = Math.floor((yield* Random.next) * 36 ** 8).toString(36)
+  const record = Schema.fromJsonString(Schema.Struct({
+    form: Schema.Literal(1),
+    time: Schema.Finite,
+    writer: Schema.String,
+    value: Schema.toCodecJson(options.schema)
+  }))
+  const encode = Schema.encodeEffect(record)
+  const decode = Schema.decodeUnknownEffect(record)
+
+  const corrupt = (key: string, cause: Cause.Cause<unknown>) =>
+    Effect.as(publish({ _tag: "AnswerCorrupt", key, cause }), undefined)
+
+  const answerStore = new AnswerStore<Found<A>>({
+    read: (key) =>
+      Effect.flatMap(store.get(prefix + key), (text) =>
+        text === undefined ? Effect.undefined : decode(text).pipe(
+          Effect.flatMap(({ time, value, writer: by }) => {
+            const age = now() - time
+            return age >= -clockTolerance
+              ? Effect.succeed({ value, age: Math.max(age, 0), isOwn: by === writer })
+              : Effect.fail(`an answer of ${-age} millis in the future: the clocks of processes have to agree`)
+          }),
+          Effect.catchCause((cause) => corrupt(key, cause))
+        )),
+    write: (key) =>
+      Effect.suspend(() => {
+        const held = answers.get(key)
+        if (held === undefined) return Effect.void
+        return Effect.flatMap(
+          encode({ form: 1, time: now() - held.age, writer, value: held.value }),
+          (text) => store.set(prefix + key, text)
+        )
+      }),
+    timeout: storeTimeout,
+    context: yield* Effect.context<never>()
+  })
+  yield* Effect.addFinalizer(() => Effect.andThen(answerStore.flush, answerStore.end))
+
+  /** The younger of both. */
+  const latest = (held: Answer<A> | undefined, found: Found<A> | undefined, key: string): Answer<A> | undefined => {
+    if (held === undefined || found === undefined) return held ?? found
+    // What the store holds before this process's own answer reaches it is older, whatever the clocks say.
+    return found.isOwn || held.age <= found.age || answerStore.isSaving(key) ? held : found
+  }
+
+  return {
+    remember: (key, value) =>
+      Effect.sync(() => {
+        const forgotten = answers.set(key, value)
+        if (forgotten !== undefined) answerStore.drop(forgotten)
+        answerStore.save(key)
+      }),
+    recall: (key) =>
+      Effect.map(answerStore.find(key), (found) => {
+        const last = latest(answers.get(key), found, key)
+        return last && { value: last.value, age: Duration.millis(last.age) }
+      }),
+    flush: answerStore.flush
+  }
+})
