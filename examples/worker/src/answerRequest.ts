@@ -29,6 +29,7 @@ export const answerRequest = (event: LambdaFunctionURLEvent): Effect.Effect<
       JobRefused: ({ message, status }) => Effect.succeed(json(422, { status, reason: message })),
       JobFailed: ({ message, status }) => Effect.succeed(json(502, { status, reason: message })),
       HttpClientError: ({ message }) => Effect.succeed(json(502, { reason: message })),
+      Throttled: ({ message }) => Effect.succeed(json(429, { reason: message }, { "retry-after": "1" })),
       TimeLimitExceeded: ({ message }) => Effect.succeed(json(504, { reason: message })),
       CircuitOpen: ({ key, message, retryAfter }) =>
         Effect.succeed(json(503, { circuit: key, reason: message }, {

@@ -229,6 +229,24 @@ describe("a message whose circuit is open", () => {
       assert.deepStrictEqual(visibleIn(world.queue, 0), [1_000])
     }).pipe(withoutSpread, Effect.provide(Breakers({ openDuration: "10 millis" }))))
 
+  it.effect("is kept back for a few seconds where the circuit is on trial, and not until the trial's deadline", () =>
+    Effect.gen(function*() {
+      const world = worldOf()
+      yield* Effect.exit(Effect.fail("down").pipe(withBreaker("quotes")))
+      yield* TestClock.adjust("40 seconds")
+      yield* Effect.forkChild(Effect.never.pipe(withBreaker("quotes")), { startImmediately: true })
+      yield* sendAll(world.queue, ["quotes"])
+      yield* run(world, guarded)
+      assert.deepStrictEqual(visibleIn(world.queue, yield* Clock.currentTimeMillis), [5_000])
+    }).pipe(
+      withoutSpread,
+      Effect.provide(Breakers({
+        tripRule: TripRule.consecutive(1),
+        openDuration: "40 seconds",
+        halfOpen: { permits: 1, maxDuration: "1 minute" }
+      }))
+    ))
+
   it.effect("is kept back for 12 hours at most, counted from when it was received", () =>
     Effect.gen(function*() {
       const world = worldOf()

@@ -51,6 +51,7 @@ export const policy = {
     tripRule: { _tag: "Consecutive", failures: 3 },
     openDuration: "1 second",
     maxOpenDuration: "1 second",
+    halfOpen: { maxDuration: "1 second" },
     refreshEvery: "200 millis"
   },
   http: { timeLimits: { headers: "1 second" } }

@@ -42,6 +42,12 @@ const done = Effect.succeed<Fate>({ _tag: "Done" })
 const stays = (record: AwsLambda.SQSRecord, why: string, ...cause: ReadonlyArray<unknown>): Effect.Effect<Fate> =>
   Effect.as(warn(record, why, ...cause), { _tag: "Stays" })
 
+/**
+ * How long a message waits for a trial at most, in milliseconds. A rejection during a trial tells the trial's deadline, but
+ * a trial is over with its first answers.
+ */
+const longestTrial = 5_000
+
 /** By how much a message may come later than its circuit says, at most, in milliseconds. */
 const longestSpread = 60_000
 
@@ -79,7 +85,10 @@ export const runBatch = <E, R>(
 
     const judge = (record: AwsLambda.SQSRecord, cause: Cause.Cause<E>): Effect.Effect<Fate> => {
       const error = Cause.squash(cause)
-      if (error instanceof CircuitOpen) return postpone(record, Duration.toMillis(error.retryAfter))
+      if (error instanceof CircuitOpen) {
+        const retryAfter = Duration.toMillis(error.retryAfter)
+        return postpone(record, error.phase === "HalfOpen" ? Math.min(retryAfter, longestTrial) : retryAfter)
+      }
       if (error instanceof MalformedMessage) return bury(record, error.reason)
       return stays(record, "failed, and stays in its queue", cause)
     }
