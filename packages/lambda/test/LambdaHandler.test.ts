@@ -190,6 +190,14 @@ describe("a handler's effect", () => {
       assert.strictEqual(yield* Fiber.join(fiber), "done")
     }))
 
+  it.effect("that is late says by how much, in whole milliseconds", () =>
+    Effect.gen(function*() {
+      const { run } = functionOf(Layer.empty)
+      const fiber = yield* Effect.forkChild(Effect.flip(run(Effect.never, 401)), { startImmediately: true })
+      yield* TestClock.adjust(401)
+      assert.match((yield* Fiber.join(fiber)).message, /given up 200ms before/)
+    }))
+
   it.effect("that interrupts itself is not said to be late", () =>
     Effect.gen(function*() {
       const { run } = functionOf(Layer.empty)

@@ -18,7 +18,7 @@ export const invoke = <Event, Result, E, R, LE>(
   Effect.suspend(() => {
     const remaining = () => Math.max(0, context.getRemainingTimeInMillis())
     const half = () => remaining() / 2
-    const margin = Math.min(Duration.toMillis(wanted), half())
+    const margin = Math.min(Duration.toMillis(wanted), Math.floor(half()))
     const exceeded = Effect.fail(
       new DeadlineExceeded({ requestId: context.awsRequestId, margin: Duration.millis(margin) })
     )

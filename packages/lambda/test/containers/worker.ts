@@ -64,4 +64,6 @@ const handle = (event: Event): Effect.Effect<Answer, unknown, CircuitBreaker> =>
     return { ends, began, phase }
   })
 
-export const handler = LambdaHandler.make(Live, handle)
+export const handler = LambdaHandler.make(Live, handle, {
+  deadlineMargin: variable("MARGIN") === "" ? undefined : "1500 millis"
+})

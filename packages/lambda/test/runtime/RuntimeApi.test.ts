@@ -1,4 +1,4 @@
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, describe, it, layer, vi } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { fileURLToPath } from "node:url"
 import { type Bundle, bundle } from "./bundle.ts"
@@ -6,6 +6,9 @@ import { type Container, type ContainerOptions, type Invocation, startContainer 
 
 const plain = fileURLToPath(new URL("functions/plain.ts", import.meta.url))
 const broken = fileURLToPath(new URL("functions/broken.ts", import.meta.url))
+
+// Starting processes takes as long as the machine is busy.
+vi.setConfig({ testTimeout: 30_000 })
 
 class Plain extends Context.Service<Plain, Bundle>()("test/Plain") {}
 

@@ -87,6 +87,7 @@ interface Current {
   readonly id: string
   readonly startedAt: number
   readonly done: (invocation: Invocation) => void
+  readonly timer: NodeJS.Timeout
   durationMs: number
   end: Invocation["end"] | undefined
   areLogsOut: boolean
@@ -166,7 +167,14 @@ class Running {
       this.parked = undefined
       const id = randomUUID()
       const timeout = this.options.timeout ?? 3_000
-      this.current = { id, startedAt: performance.now(), done, durationMs: 0, end: undefined, areLogsOut: false }
+      const timer = setTimeout(() => {
+        this.fail(
+          "Sandbox.Timedout",
+          `RequestId: ${id} Error: Task timed out after ${(timeout / 1_000).toFixed(2)} seconds`
+        )
+        this.child.kill("SIGKILL")
+      }, timeout)
+      this.current = { id, startedAt: performance.now(), done, timer, durationMs: 0, end: undefined, areLogsOut: false }
       this.child.kill("SIGCONT")
       response?.writeHead(200, {
         "content-type": "application/json",
@@ -177,15 +185,6 @@ class Running {
           id.replaceAll("-", "").slice(0, 24)
         };Parent=53995c3f42cd8ad8;Sampled=0`
       }).end(JSON.stringify(event) ?? "null")
-      const timer = setTimeout(() => {
-        if (this.current?.id !== id || this.current.end !== undefined) return
-        this.fail(
-          "Sandbox.Timedout",
-          `RequestId: ${id} Error: Task timed out after ${(timeout / 1_000).toFixed(2)} seconds`
-        )
-        this.child.kill("SIGKILL")
-      }, timeout)
-      this.onClose(() => clearTimeout(timer))
     }
     // The response is told before the runtime asks again.
     if (this.parked === undefined) this.whenParked = hand
@@ -220,6 +219,7 @@ class Running {
 
   private end(end: Invocation["end"]): void {
     if (this.current === undefined || this.current.end !== undefined) return
+    clearTimeout(this.current.timer)
     this.current.end = end
     this.current.durationMs = performance.now() - this.current.startedAt
     this.tellEnd()

@@ -8,7 +8,7 @@ import { existsSync } from "node:fs"
 import { Agent, type IncomingHttpHeaders, request } from "node:http"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { format } from "node:util"
+import { format, types } from "node:util"
 
 /**
  * Tells that all that an invocation has printed is out: see `RuntimeApi.ts`. A pipe that is full takes the rest later, and
@@ -51,8 +51,14 @@ const send = (method: "GET" | "POST", path: string, body?: string, headers: Reco
     sent.end(body)
   })
 
+/** The runtime tells an error by what it holds, and knows nothing of what holds less. */
+const isError = (error: unknown): error is Error =>
+  types.isNativeError(error) ||
+  (typeof error === "object" && error !== null &&
+    ["name", "message", "stack"].every((field) => typeof Reflect.get(error, field) === "string"))
+
 const toReport = (error: unknown) =>
-  error instanceof Error
+  isError(error)
     ? { errorType: error.name, errorMessage: error.message, trace: (error.stack ?? "").split("\n") }
     : { errorType: typeof error, errorMessage: String(error), trace: [] }
 
