@@ -22,6 +22,8 @@ export interface Options {
     readonly secretAccessKey: string
     readonly sessionToken: string
   } | undefined
+  /** Whether it asks the rules for templates, which takes three seconds: true unless set. */
+  readonly validates?: boolean
   readonly timeoutMillis?: number
 }
 
@@ -50,6 +52,7 @@ export const cdk = (options: Options): Promise<Ran> =>
         NO_PROXY: "127.0.0.1",
         CDK_DISABLE_VERSION_CHECK: "1",
         CDK_DISABLE_CLI_TELEMETRY: "true",
+        CDK_VALIDATION: String(options.validates ?? true),
         ...(options.credentials === undefined ? {} : {
           AWS_ACCESS_KEY_ID: options.credentials.accessKeyId,
           AWS_SECRET_ACCESS_KEY: options.credentials.secretAccessKey,

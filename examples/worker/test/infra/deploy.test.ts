@@ -41,6 +41,8 @@ const run = async (command: ReadonlyArray<string>, ...context: ReadonlyArray<str
     home: join(folder, "home"),
     endpoint: account.endpoint,
     credentials: account.credentials,
+    // synth.test.ts has asked them about this template.
+    validates: false,
     arguments: [
       ...command,
       "--output",
@@ -157,7 +159,9 @@ describe.skipIf(!isRunnable)("the worker", { timeout: 60_000 }, () => {
     const deadLetters = queueAt(output("DeadLetterQueueUrl"))
     const bodies = (from: typeof queue) => from.all().map(({ body }) => body)
     for (const body of [job("five"), "no job"]) queue.send(body, {}, 0, Date.now())
-    await until(() => deadLetters.all().length === 1 && (queue.all()[0]?.visibleAt ?? 0) > Date.now() + 300_000)
+    // Hidden for as long as the circuit is open, which is longer than the queue hides a message by itself.
+    const isPutBack = () => queue.all().length === 1 && (queue.all()[0]?.visibleAt ?? 0) > Date.now() + 300_000
+    await until(() => deadLetters.all().length === 1 && isPutBack())
     assert.deepStrictEqual([bodies(queue), bodies(deadLetters)], [[job("five")], ["no job"]])
     assert.deepStrictEqual(upstream.received, ["one", "two"])
     assert.include(account.alarms().map(withoutHash), "DeadLetterAlarm")
