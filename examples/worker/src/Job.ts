@@ -4,8 +4,9 @@
  * A message can name any URL, and whoever may write to the queue may not be who may reach every host that the function
  * can reach. So the origins that a worker calls are a setting, and a job for another one is malformed.
  */
-import { Effect, Schema } from "effect"
-import { HttpClientRequest } from "effect/http"
+import * as Effect from "effect/Effect"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Schema from "effect/Schema"
 
 const Url = Schema.URLFromString.check(
   Schema.makeFilter((url) => /^https?:$/.test(url.protocol) || "an http or https URL"),

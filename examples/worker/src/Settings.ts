@@ -1,9 +1,16 @@
 /**
  * What the function's environment says. It is read once, at the cold start, and all of its mistakes are told at once.
  */
-import { Policy, PolicyError, type PolicyIssue } from "@reclose/core"
-import { HttpPolicy } from "@reclose/http"
-import { Config, Context, Data, Effect, Option, Result, Schema } from "effect"
+import * as Policy from "@reclose/core/Policy"
+import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
+import * as HttpPolicy from "@reclose/http/HttpPolicy"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { readFile } from "node:fs/promises"
 
 export class Settings extends Context.Service<Settings, {

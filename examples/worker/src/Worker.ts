@@ -1,7 +1,9 @@
 /** Does a job: sends its request through the guarded client, and says what to make of the answer. */
-import { GuardedHttpClient } from "@reclose/http"
-import { Data, Effect, Stream } from "effect"
-import type { HttpClientResponse } from "effect/http"
+import { GuardedHttpClient } from "@reclose/http/HttpBreaker"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as Stream from "effect/Stream"
 import { type Job, toRequest } from "./Job.ts"
 
 /** What a dependency answered. */
@@ -28,13 +30,19 @@ export class JobFailed extends Data.TaggedError("JobFailed")<{ readonly status: 
 /** How much of an answer is kept, in bytes: a function may answer with 6 MB at most, and a log line with far less. */
 const maxBody = 256 * 1024
 
-const readBody = (response: HttpClientResponse.HttpClientResponse) =>
-  response.stream.pipe(
-    Stream.mapAccum(() => 0, (read, chunk) => [read + chunk.length, [chunk.subarray(0, Math.max(0, maxBody - read))]]),
-    Stream.takeUntil((chunk) => chunk.length === 0),
-    Stream.decodeText(),
-    Stream.mkString
-  )
+/** Reads no further than that: whoever sends more is told to stop. */
+const readBody = (response: HttpClientResponse.HttpClientResponse) => {
+  const decoder = new TextDecoder()
+  let text = ""
+  let left = maxBody
+  const read = (chunk: Uint8Array) =>
+    Effect.sync(() => {
+      text += decoder.decode(chunk.subarray(0, left), { stream: true })
+      left -= Math.min(left, chunk.length)
+      return left > 0
+    })
+  return Effect.map(Stream.runForEachWhile(response.stream, read), () => text)
+}
 
 /** Statuses in the four hundreds that say something of the moment, and not of the request. */
 const passing = new Set([408, 425, 429])

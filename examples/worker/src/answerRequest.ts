@@ -1,6 +1,7 @@
 /** One job over the function's URL: what its dependency answered, or why there is no answer. */
 import type { LambdaFunctionURLEvent, LambdaFunctionURLResult } from "aws-lambda"
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Job from "./Job.ts"
 import { Settings } from "./Settings.ts"
 import { perform } from "./Worker.ts"

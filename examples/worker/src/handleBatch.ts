@@ -1,7 +1,9 @@
 /** Jobs from the queue: each is done, or stays for later, or goes to the dead letters with the reason. */
-import { MalformedMessage, SqsBatch } from "@reclose/lambda"
+import { MalformedMessage } from "@reclose/lambda/MalformedMessage"
+import * as SqsBatch from "@reclose/lambda/SqsBatch"
 import type { SQSEvent, SQSRecord } from "aws-lambda"
-import { Duration, Effect } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import * as Job from "./Job.ts"
 import { Settings } from "./Settings.ts"
 import { perform } from "./Worker.ts"

@@ -1,11 +1,21 @@
-/** The function: takes jobs from a queue, and one at a time from whoever calls its URL. */
-import { DynamoClient, DynamoStore } from "@reclose/dynamodb"
-import { HttpBreaker } from "@reclose/http"
-import { DeadLetter, EmbeddedMetrics, LambdaBreaker, LambdaHandler } from "@reclose/lambda"
+/**
+ * The function: takes jobs from a queue, and one at a time from whoever calls its URL.
+ *
+ * Everything that is deployed imports module by module: of `import { Schema } from "effect"` esbuild keeps all of Schema.
+ */
+import { DynamoClient } from "@reclose/dynamodb/DynamoClient"
+import * as DynamoStore from "@reclose/dynamodb/DynamoStore"
+import * as HttpBreaker from "@reclose/http/HttpBreaker"
 import * as AwsSqs from "@reclose/lambda/AwsSqs"
+import { DeadLetter } from "@reclose/lambda/DeadLetter"
+import * as EmbeddedMetrics from "@reclose/lambda/EmbeddedMetrics"
+import { LambdaBreaker } from "@reclose/lambda/LambdaBreaker"
+import * as LambdaHandler from "@reclose/lambda/LambdaHandler"
 import type { LambdaFunctionURLEvent, SQSEvent } from "aws-lambda"
-import { Effect, Layer, Logger } from "effect"
-import { FetchHttpClient } from "effect/http"
+import * as Effect from "effect/Effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import { answerRequest } from "./answerRequest.ts"
 import { handleBatch } from "./handleBatch.ts"
 import * as Settings from "./Settings.ts"
