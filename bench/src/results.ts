@@ -5,9 +5,9 @@ import { median, quantile, ratios, type Spread, spread } from "./statistics.ts"
 
 interface Judged {
   readonly spread: Spread
-  readonly target: number
+  readonly target?: number
   readonly aim?: number
-  readonly reached: boolean
+  readonly reached?: boolean
 }
 
 /** A row that compares two subjects. Medians are nanoseconds per call. */
@@ -51,21 +51,29 @@ const samplesOf = (timings: Timings, name: string): ReadonlyArray<number> => {
 
 export const ratioResults = (timings: Timings, rows: ReadonlyArray<Row>): Record<string, RatioResult> =>
   Object.fromEntries(rows.map(({ aim, denominator, name, numerator, target }) => {
-    const above = samplesOf(timings, numerator)
-    const below = samplesOf(timings, denominator)
-    const perRound = ratios(above, below)
-    const ratio = median(perRound)
-    return [name, {
-      unit: "ratio",
-      ratio,
-      spread: spread(perRound),
-      target,
-      ...(aim === undefined ? {} : { aim }),
-      reached: ratio <= target,
-      numerator: { name: numerator, median: median(above) },
-      denominator: { name: denominator, median: median(below) }
-    }]
+    const names = { above: numerator, below: denominator }
+    const result = ratioResult(names, samplesOf(timings, numerator), samplesOf(timings, denominator), target)
+    return [name, aim === undefined ? result : { ...result, aim }]
   }))
+
+/** One subject beside another, both sampled in the same rounds. Without a target it is there to be known. */
+export const ratioResult = (
+  { above, below }: { readonly above: string; readonly below: string },
+  numerator: ReadonlyArray<number>,
+  denominator: ReadonlyArray<number>,
+  target?: number
+): RatioResult => {
+  const perRound = ratios(numerator, denominator)
+  const ratio = median(perRound)
+  return {
+    unit: "ratio",
+    ratio,
+    spread: spread(perRound),
+    ...(target === undefined ? {} : { target, reached: ratio <= target }),
+    numerator: { name: above, median: median(numerator) },
+    denominator: { name: below, median: median(denominator) }
+  }
+}
 
 export const sideResults = (timings: Timings): Record<string, SideResult> =>
   Object.fromEntries(sideRows.map(({ denominator, name, numerator }) => {
@@ -88,15 +96,16 @@ export const byteResult = (weights: ReadonlyMap<string, Bytes>, subject: string,
 }
 
 /** Bundling gives the same bytes every time. */
-export const bundleResult = (
-  { reclose, ...beside }: Readonly<Record<"reclose" | "recloseShared" | "bare" | "effect", number>>
+export const sizeResult = (
+  value: number,
+  target: number,
+  beside: Readonly<Record<string, number>>
 ): SizeResult => ({
   unit: "kB",
-  value: reclose,
-  spread: { p10: reclose, p90: reclose, samples: 1 },
-  target: 30,
-  aim: 18,
-  reached: reclose <= 30,
+  value,
+  spread: { p10: value, p90: value, samples: 1 },
+  target,
+  reached: value <= target,
   beside
 })
 

@@ -21,6 +21,8 @@ export interface Settings {
     readonly commands: { readonly parts: number; readonly partMillis: number }
     readonly downMillis: number
   }
+  /** How many containers are started of each worker, and how often each is called. */
+  readonly worker: { readonly rounds: number; readonly warmCalls: number }
 }
 
 const full: Settings = {
@@ -37,7 +39,8 @@ const full: Settings = {
     polledMillis: 8_000,
     commands: { parts: 8, partMillis: 1_000 },
     downMillis: 6_000
-  }
+  },
+  worker: { rounds: 25, warmCalls: 30 }
 }
 
 const short: Settings = {
@@ -54,7 +57,8 @@ const short: Settings = {
     polledMillis: 2_000,
     commands: { parts: 3, partMillis: 250 },
     downMillis: 800
-  }
+  },
+  worker: { rounds: 2, warmCalls: 5 }
 }
 
 export const settings: Settings = process.env["RECLOSE_BENCH_QUICK"] === "1" ? short : full

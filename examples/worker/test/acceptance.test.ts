@@ -47,7 +47,7 @@ const toAnswer = (invocation: Invocation): Answer => {
 }
 
 const scope = Scope.makeUnsafe()
-const code = Effect.runPromise(Scope.provide(makeCode, scope))
+const code = Effect.runPromise(Scope.provide(makeCode(), scope))
 
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 

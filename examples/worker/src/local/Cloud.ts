@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { programs, start as startServer } from "../../../../packages/dynamodb/test/DynamoServer.ts"
+import type { ContainerOptions } from "../../../../packages/lambda/test/runtime/RuntimeApi.ts"
 import { bundle } from "../../infra/bundle.ts"
 import * as Containers from "./Containers.ts"
 import * as EventSource from "./EventSource.ts"
@@ -42,6 +43,8 @@ export interface Cloud {
   /** Hands a batch of messages to the function. */
   readonly invokeBatch: EventSource.Invoke<never>
   readonly dynamoEndpoint: string
+  /** For who starts containers of his own. */
+  readonly containerOptions: ContainerOptions
 }
 
 /** The first of the emulators that this machine can run. */
@@ -52,14 +55,15 @@ const emulator = Effect.suspend(() => {
     : Effect.mapError(startServer(program), ({ message }) => new CloudError({ message }))
 })
 
-/** Bundles the function into a folder that is gone with the scope. */
-export const makeCode = Effect.flatMap(
-  Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-worker-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-  ),
-  (outdir) => Effect.promise(() => bundle({ entry: join(import.meta.dirname, "../lambda.ts"), outdir }))
-)
+/** Bundles a function, the worker's own unless told otherwise, into a folder that is gone with the scope. */
+export const makeCode = (entry = join(import.meta.dirname, "../lambda.ts")) =>
+  Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-worker-"))),
+      (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+    ),
+    (outdir) => Effect.promise(() => bundle({ entry, outdir }))
+  )
 
 /** Sets all of it up, until the scope closes. */
 export const open = Effect.fnUntraced(function*(options: CloudOptions) {
@@ -80,10 +84,9 @@ export const open = Effect.fnUntraced(function*(options: CloudOptions) {
     ...(visibilityTimeout === undefined ? {} : { visibilityTimeout })
   })
   const sqs = yield* Sqs.serve([queue, deadLetters])
-  const root = options.code ?? (yield* makeCode)
-  const containers = yield* Containers.make({
+  const root = options.code ?? (yield* makeCode())
+  const containerOptions: ContainerOptions = {
     root,
-    most,
     timeout,
     functionName: service,
     environment: {
@@ -97,13 +100,21 @@ export const open = Effect.fnUntraced(function*(options: CloudOptions) {
       POLICY: JSON.stringify(policy),
       SERVICE: service
     }
-  })
+  }
+  const containers = yield* Containers.make({ ...containerOptions, most })
   const invokeBatch = (event: SQSEvent) =>
     containers.invoke(event).pipe(
       // Of an invocation that failed, and of a container that is gone, Lambda leaves the whole batch in the queue.
       Effect.map(({ end }) => end._tag === "Succeeded" ? EventSource.toResponse(end.result) : undefined),
       Effect.catchTag("ContainerError", () => Effect.undefined)
     )
-  const cloud: Cloud = { queue, deadLetters, containers, invokeBatch, dynamoEndpoint: dynamo.endpoint }
+  const cloud: Cloud = {
+    queue,
+    deadLetters,
+    containers,
+    invokeBatch,
+    dynamoEndpoint: dynamo.endpoint,
+    containerOptions
+  }
   return cloud
 })
