@@ -69,14 +69,18 @@ export const circuitKey = (
   const name = headers.find((name) => request.headers[name] !== undefined)
   const url = Option.getOrUndefined(toUrl(request))
   return name === undefined || url === undefined ? Effect.succeed(undefined) : Effect.map(
-    fingerprint([url.host, name, request.headers[name] ?? ""].join("\n")),
+    fingerprint([url.host, name, request.headers[name] ?? ""].join("\n"), 8),
     (hash) => safeKey(`credential:${url.host}:${hash}`)
   )
 }
 
-/** @internal */
-export const fingerprint = (text: string): Effect.Effect<string> =>
+/**
+ * The first bytes of a SHA-256 in hexadecimal digits.
+ *
+ * @internal
+ */
+export const fingerprint = (text: string, bytes: number): Effect.Effect<string> =>
   Effect.map(
     Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
-    (digest) => Array.from(new Uint8Array(digest, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("")
+    (digest) => Array.from(new Uint8Array(digest, 0, bytes), (byte) => byte.toString(16).padStart(2, "0")).join("")
   )

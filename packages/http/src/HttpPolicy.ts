@@ -13,6 +13,7 @@ import type { CredentialPolicy } from "./Credentials.ts"
 import type * as HttpOutcome from "./HttpOutcome.ts"
 import type { RetryPolicy } from "./HttpRetry.ts"
 import * as Reader from "./internal/HttpPolicyReader.ts"
+import type { StalePolicy } from "./StaleAnswer.ts"
 import type { ConcurrencyPolicy, RatePolicy } from "./Throttled.ts"
 import type { TimeLimits } from "./TimeLimits.ts"
 
@@ -58,6 +59,8 @@ export interface HttpPolicy {
   readonly rateLimit?: RatePolicy | undefined
   /** Circuits for credentials that are refused, see `Credentials`. Default: none. */
   readonly credentials?: CredentialPolicy | undefined
+  /** The last good answer, while there is no fresh one, see `StaleAnswer`. Default: none. */
+  readonly stale?: StalePolicy | undefined
 }
 
 /**

@@ -12,6 +12,7 @@ import { type Failed, guard } from "./Guard.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
 import { makeLimits } from "./Limits.ts"
 import { makeRetry } from "./Retry.ts"
+import { makeStale } from "./Stale.ts"
 
 /** Sends a request under a policy; an undefined key: without a circuit. */
 export type Guarded = <E, R>(
@@ -32,6 +33,15 @@ const makeCalls = (
   )
 
 export const makeGuarded = Effect.fnUntraced(function*(
+  policy: ValidPolicy
+): Effect.fn.Return<Guarded, PolicyError, CircuitBreaker | Scope.Scope> {
+  const guarded = yield* makeRetried(policy)
+  if (policy.stale === undefined) return guarded
+  const stale = yield* makeStale(policy.stale, policy.classify)
+  return (send, request, key) => stale(guarded(send, request, key), request, key)
+})
+
+const makeRetried = Effect.fnUntraced(function*(
   policy: ValidPolicy
 ): Effect.fn.Return<Guarded, PolicyError, CircuitBreaker | Scope.Scope> {
   const admission = yield* makeAdmission(policy)

@@ -2,75 +2,26 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { type HttpClientResponse, TypeId } from "effect/http/HttpClientResponse"
-import { TypeId as MessageTypeId } from "effect/http/HttpIncomingMessage"
-import { NodeInspectSymbol } from "effect/Inspectable"
-import { pipeArguments } from "effect/Pipeable"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Call } from "./Call.ts"
+import { ForwardingResponse } from "./ForwardingResponse.ts"
 
-export class GuardedResponse implements HttpClientResponse {
-  readonly [TypeId]: typeof TypeId = TypeId
-  readonly [MessageTypeId]: typeof MessageTypeId = MessageTypeId
-  private readonly original: HttpClientResponse
+export class GuardedResponse extends ForwardingResponse {
   private readonly call: Call
 
   constructor(original: HttpClientResponse, call: Call) {
-    this.original = original
+    super(original)
     this.call = call
   }
 
-  get request() {
-    return this.original.request
+  protected whole<A>(read: Effect.Effect<A, HttpClientError>): Effect.Effect<A, HttpClientError> {
+    return this.call.whole(read, this.original)
   }
 
-  get url() {
-    return this.original.url
-  }
-
-  get status() {
-    return this.original.status
-  }
-
-  get headers() {
-    return this.original.headers
-  }
-
-  get cookies() {
-    return this.original.cookies
-  }
-
-  get remoteAddress() {
-    return this.original.remoteAddress
-  }
-
-  get text() {
-    return this.call.whole(this.original.text, this.original)
-  }
-
-  get json() {
-    return this.call.whole(this.original.json, this.original)
-  }
-
-  get urlParamsBody() {
-    return this.call.whole(this.original.urlParamsBody, this.original)
-  }
-
-  get formData() {
-    return this.call.whole(this.original.formData, this.original)
-  }
-
-  get arrayBuffer() {
-    return this.call.whole(this.original.arrayBuffer, this.original)
-  }
-
-  /** A connection that is handed over is no answer any more. */
-  get upgrade() {
-    return this.original.upgrade
-  }
-
-  get stream() {
+  get stream(): Stream.Stream<Uint8Array, HttpClientError> {
     return Stream.suspend(() => {
       const { call, original } = this
       // A stream of events has no end, and is silent for as long as nothing happens.
@@ -100,22 +51,6 @@ export class GuardedResponse implements HttpClientResponse {
         return Effect.as(Scope.addFinalizerExit(scope, closed), bounded)
       })
     })
-  }
-
-  toJSON() {
-    return this.original.toJSON()
-  }
-
-  [NodeInspectSymbol]() {
-    return this.original[NodeInspectSymbol]()
-  }
-
-  toString() {
-    return this.original.toString()
-  }
-
-  pipe() {
-    return pipeArguments(this, arguments)
   }
 }
 

@@ -18,6 +18,7 @@ import { type Fields, readFields } from "./ConfigFields.ts"
 import type { ValidConcurrency } from "./Places.ts"
 import type { ValidRate } from "./Rate.ts"
 import type { ValidRetry } from "./Retry.ts"
+import { defaultVary, type ValidStale } from "./Stale.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "settleOn"> {
@@ -27,6 +28,7 @@ export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "
   readonly concurrency: ValidConcurrency | undefined
   readonly rateLimit: ValidRate | undefined
   readonly credentials: ValidCredentials | undefined
+  readonly stale: ValidStale | undefined
 }
 
 type Span = `${number} ${"millis" | "second" | "seconds" | "minute" | "minutes" | "hour" | "hours" | "day" | "days"}`
@@ -114,6 +116,13 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
   credentials: optional(Schema.Struct({
     headers: optional(Schema.NonEmptyArray(Schema.NonEmptyString)),
     statuses: optional(Schema.NonEmptyArray(integer(400, 499)))
+  })),
+  stale: optional(Schema.Struct({
+    maxAge: duration("1 second", "30 days"),
+    when: optional(Schema.Literals(["rejected", "failed"])),
+    maxBytes: optional(integer(1, 100_000_000)),
+    maxKeys: optional(integer(1, 10_000_000)),
+    vary: optional(Schema.Array(Schema.NonEmptyString))
   }))
 })
 
@@ -150,8 +159,9 @@ const functions = ["key", "classify", "classifyBody"] as const
 
 /** Checks a policy that is written in code: its functions are what they are, the rest is checked as data. */
 export const readPolicy = (policy: HttpPolicy): Effect.Effect<ValidPolicy, PolicyError> => {
+  const { lastGood: _, ...stale } = policy.stale ?? {}
   const data = Object.fromEntries(
-    Object.entries(policy).filter(([name, value]) =>
+    Object.entries({ ...policy, stale: policy.stale === undefined ? undefined : stale }).filter(([name, value]) =>
       !(typeof value === "function" && functions.some((known) => known === name))
     )
   )
@@ -206,6 +216,14 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
   credentials: policy.credentials === undefined ? undefined : {
     headers: policy.credentials.headers?.map((name) => name.toLowerCase()) ?? defaultHeaders,
     statuses: new Set(policy.credentials.statuses ?? [401, 403])
+  },
+  stale: policy.stale === undefined ? undefined : {
+    maxAge: millis(policy.stale.maxAge, "1 second"),
+    when: policy.stale.when ?? "rejected",
+    maxBytes: policy.stale.maxBytes ?? 65_536,
+    maxKeys: policy.stale.maxKeys ?? 1_000,
+    vary: policy.stale.vary?.map((name) => name.toLowerCase()) ?? defaultVary,
+    lastGood: policy.stale.lastGood
   },
   timeLimits: {
     headers: millis(policy.timeLimits?.headers, "30 seconds"),

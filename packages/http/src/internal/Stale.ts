@@ -1,0 +1,212 @@
+/** Remembers answers as they are read, and serves the last good one where a request fails. */
+import { CircuitOpen } from "@reclose/core/CircuitOpen"
+import * as LastGood from "@reclose/core/LastGood"
+import type { PolicyError } from "@reclose/core/PolicyError"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { SpanNameGenerator } from "effect/http/HttpClient"
+import type { HttpClientError } from "effect/http/HttpClientError"
+import { type HttpClientRequest, toUrl } from "effect/http/HttpClientRequest"
+import { fromWeb, type HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { fingerprint } from "../Credentials.ts"
+import type { Classify } from "../HttpOutcome.ts"
+import type { StoredAnswer } from "../StaleAnswer.ts"
+import { ForwardingResponse } from "./ForwardingResponse.ts"
+
+/** A policy with every field valid and present, durations in milliseconds. */
+export interface ValidStale {
+  readonly maxAge: number
+  readonly when: "rejected" | "failed"
+  readonly maxBytes: number
+  readonly maxKeys: number
+  readonly vary: ReadonlyArray<string>
+  readonly lastGood: LastGood.LastGood<StoredAnswer> | undefined
+}
+
+export const defaultVary: ReadonlyArray<string> = [
+  "accept",
+  "accept-language",
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "x-api-key",
+  "api-key"
+]
+
+export type Stale = <E, R>(
+  send: Effect.Effect<HttpClientResponse, E, R>,
+  request: HttpClientRequest,
+  circuit: string | undefined
+) => Effect.Effect<HttpClientResponse, E, R>
+
+type Keep = (body: Uint8Array) => Effect.Effect<void>
+
+export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect<Stale, PolicyError> =>
+  Effect.gen(function*() {
+    const lastGood = policy.lastGood ?? (yield* LastGood.memory<StoredAnswer>({ maxKeys: policy.maxKeys }))
+    const clock = yield* Clock.Clock
+
+    const isFailure = (exit: Exit.Exit<HttpClientResponse, unknown>) =>
+      policy.when === "failed" && classify(exit, clock.currentTimeMillisUnsafe())._tag === "Failure"
+
+    /** The last good answer, or else what the request came to. */
+    const recall = <E>(
+      key: string,
+      request: HttpClientRequest,
+      circuit: string | undefined,
+      otherwise: Exit.Exit<HttpClientResponse, E>
+    ): Effect.Effect<HttpClientResponse, E> =>
+      Effect.flatMap(lastGood.recall(key), (last) =>
+        last === undefined || Duration.toMillis(last.age) > policy.maxAge
+          ? otherwise
+          : told(request, circuit, last.age, Effect.sync(() => toResponse(request, last))))
+
+    return (send, request, circuit) =>
+      !isSafe(request) ?
+        send :
+        Effect.flatMap(keyOf(request, policy.vary), (key) =>
+          key === undefined ? send : Effect.matchEffect(send, {
+            onSuccess: (response) => {
+              const exit = Exit.succeed(response)
+              if (isFailure(exit)) return recall(key, request, circuit, exit)
+              if (!isStorable(response, policy.vary)) return exit
+              const headers = storedHeaders(response.headers)
+              return Effect.succeed(
+                new KeptResponse(response, policy.maxBytes, (body) => lastGood.remember(key, { headers, body }))
+              )
+            },
+            onFailure: (error) => {
+              const exit = Exit.fail(error)
+              return error instanceof CircuitOpen || isFailure(exit) ? recall(key, request, circuit, exit) : exit
+            }
+          }))
+  })
+
+/** A response whose body is remembered when it has been read to its end. */
+class KeptResponse extends ForwardingResponse {
+  private readonly maxBytes: number
+  private readonly keep: Keep
+
+  constructor(original: HttpClientResponse, maxBytes: number, keep: Keep) {
+    super(original)
+    this.maxBytes = maxBytes
+    this.keep = keep
+  }
+
+  protected whole<A>(read: Effect.Effect<A, HttpClientError>): Effect.Effect<A, HttpClientError> {
+    // Clients keep a body that was read at once. If one doesn't, there is nothing to be remembered.
+    const kept = Effect.flatMap(
+      this.original.arrayBuffer,
+      (buffer) => buffer.byteLength > this.maxBytes ? Effect.void : this.keep(new Uint8Array(buffer))
+    )
+    return Effect.tap(read, Effect.exit(kept))
+  }
+
+  get stream(): Stream.Stream<Uint8Array, HttpClientError> {
+    return Stream.suspend(() => {
+      const chunks: Array<Uint8Array> = []
+      let length = 0
+      const noted = Stream.tap(this.original.stream, (chunk) =>
+        Effect.sync(() => {
+          length += chunk.length
+          if (length <= this.maxBytes) chunks.push(chunk)
+          else chunks.length = 0
+        }))
+      return Stream.concat(
+        noted,
+        Stream.fromEffectDrain(
+          Effect.suspend(() => length > this.maxBytes ? Effect.void : this.keep(joined(chunks, length)))
+        )
+      )
+    })
+  }
+}
+
+const joined = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
+  const body = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    body.set(chunk, at)
+    at += chunk.length
+  }
+  return body
+}
+
+const directives = (value: string | undefined): ReadonlyArray<string> =>
+  (value ?? "").split(",").map((directive) => directive.trim().toLowerCase())
+
+const isSafe = ({ headers, method }: HttpClientRequest): boolean =>
+  (method === "GET" || method === "HEAD") && !directives(headers["cache-control"]).includes("no-store")
+
+const isStorable = ({ headers, status }: HttpClientResponse, vary: ReadonlyArray<string>): boolean =>
+  status === 200 && !directives(headers["cache-control"]).includes("no-store") &&
+  // Bodies come decoded, whatever they were encoded as.
+  directives(headers["vary"]).every((name) => name === "" || name === "accept-encoding" || vary.includes(name))
+
+/** All that makes a difference to an answer. */
+const keyOf = (request: HttpClientRequest, vary: ReadonlyArray<string>): Effect.Effect<string | undefined> => {
+  const url = Option.getOrUndefined(toUrl(request))
+  if (url === undefined) return Effect.succeed(undefined)
+  const parts = [request.method, url.href, ...vary.map((name) => request.headers[name] ?? null)]
+  // All of the hash: whoever could make two requests collide would read what another one was answered.
+  return Effect.map(fingerprint(JSON.stringify(parts), 32), (hash) => `${url.origin}/${hash}`)
+}
+
+/** Headers of the connection, of an encoding that is undone, and what is meant for one recipient at one time. */
+const passing = new Set([
+  "age",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "keep-alive",
+  "set-cookie",
+  "transfer-encoding",
+  "reclose-stale"
+])
+
+const storedHeaders = (headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> =>
+  Object.fromEntries([
+    ...Object.entries(headers).filter(([name]) => !passing.has(name)),
+    // What it was old before it came.
+    ...(headers["age"] === undefined ? [] : [["age", headers["age"]]])
+  ])
+
+const toResponse = (
+  request: HttpClientRequest,
+  { age, value }: LastGood.Remembered<StoredAnswer>
+): HttpClientResponse => {
+  const seconds = Math.floor(Duration.toSeconds(age))
+  const before = Number(value.headers["age"] ?? 0)
+  return fromWeb(
+    request,
+    // A copy, which nobody else can change. Its buffer is no shared one.
+    new Response(request.method === "HEAD" ? null : new Uint8Array(value.body), {
+      headers: {
+        ...value.headers,
+        age: String(seconds + (Number.isFinite(before) ? before : 0)),
+        "reclose-stale": String(seconds)
+      }
+    })
+  )
+}
+
+const told = <A>(
+  request: HttpClientRequest,
+  circuit: string | undefined,
+  age: Duration.Duration,
+  served: Effect.Effect<A>
+): Effect.Effect<A> =>
+  Effect.flatMap(SpanNameGenerator, (nameOf) =>
+    Effect.withSpan(served, nameOf(request), {
+      attributes: {
+        "http.request.method": request.method,
+        ...(circuit === undefined ? {} : { "circuit.key": circuit }),
+        "circuit.decision": "stale",
+        "circuit.stale_seconds": Math.floor(Duration.toSeconds(age))
+      },
+      captureStackTrace: false
+    }))

@@ -1,0 +1,193 @@
+import { assert, describe, it } from "@effect/vitest"
+import { CircuitBreaker, LastGood } from "@reclose/core"
+import { GuardedHttpClient, HttpBreaker, StaleAnswer } from "@reclose/http"
+import { Effect, Layer, Stream } from "effect"
+import { HttpClientRequest } from "effect/http"
+import { KeyValueStore } from "effect/persistence"
+import { TestClock } from "effect/testing"
+import { clientNames, clients, guarded, guardedBy } from "./clients.ts"
+import { type Answer, makeUpstream, status, type Upstream } from "./Upstream.ts"
+
+const send = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.flatMap(GuardedHttpClient, (client) => client.execute(request))
+
+/** Sends a request, reads its answer, and says how stale that is. */
+const answerOf = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.gen(function*() {
+    const response = yield* send(request)
+    const text = yield* response.text
+    return { text, stale: StaleAnswer.staleSeconds(response), status: response.status, headers: response.headers }
+  })
+
+const get = (url: string, headers: Record<string, string> = {}) =>
+  HttpClientRequest.get(url).pipe(HttpClientRequest.setHeaders(headers))
+
+const trip = (upstream: Upstream) =>
+  Effect.flatMap(CircuitBreaker, (breaker) => breaker.forceOpen(new URL(upstream.url("/")).origin))
+
+const endOf = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.catch(Effect.map(answerOf(request), ({ text }) => text), ({ _tag }) => Effect.succeed(_tag))
+
+const policy = { stale: { maxAge: "10 minutes" } } as const
+
+const answer = (body: string, headers: Record<string, string> = {}): Answer => status(200, headers, body)
+
+describe.each(clientNames)("a stale answer, over %s", (client) => {
+  it.live("stands in for the fresh one while the circuit is open", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const request = get(upstream.url("/ok"))
+      const fresh = yield* answerOf(request)
+      assert.deepInclude(fresh, { text: `{"status":200}`, stale: undefined })
+      yield* trip(upstream)
+      const stale = yield* answerOf(request)
+      assert.deepInclude(stale, { text: `{"status":200}`, stale: 0, status: 200 })
+      assert.strictEqual(stale.headers["content-type"], "application/json")
+      assert.strictEqual(upstream.requests.length, 1)
+    }).pipe(Effect.provide(guarded({ policy, client }))))
+
+  it.live.each(["json", "arrayBuffer", "text"] as const)(
+    "is remembered when the body was read as %s",
+    (form) =>
+      Effect.gen(function*() {
+        const upstream = yield* makeUpstream()
+        const request = get(upstream.url("/ok"))
+        yield* Effect.flatMap(send(request), (response): Effect.Effect<unknown, unknown> => response[form])
+        yield* trip(upstream)
+        assert.strictEqual((yield* answerOf(request)).text, `{"status":200}`)
+      }).pipe(Effect.provide(guarded({ policy, client })))
+  )
+
+  it.live("is remembered when the body was read as a stream, to its end", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const [whole, part] = [get(upstream.url("/large?bytes=50000")), get(upstream.url("/large?bytes=50001"))]
+      yield* Effect.flatMap(send(whole), (response) => Stream.runDrain(response.stream))
+      yield* Effect.flatMap(send(part), (response) => Stream.runDrain(Stream.take(response.stream, 1)))
+      yield* trip(upstream)
+      assert.strictEqual((yield* answerOf(whole)).text.length, 50_000)
+      assert.strictEqual(yield* endOf(part), "CircuitOpen")
+    }).pipe(Effect.provide(guarded({ policy, client }))))
+})
+
+describe("a stale answer", () => {
+  it.effect("tells its age, and is served for as long as it may", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(answer("42", { age: "30", "set-cookie": "a=b" }))
+      const request = get(upstream.url("/"))
+      yield* answerOf(request)
+      yield* trip(upstream)
+      yield* TestClock.adjust("9 minutes")
+      const { headers, stale } = yield* answerOf(request)
+      assert.deepStrictEqual([stale, headers["age"], headers["set-cookie"]], [540, "570", undefined])
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(yield* endOf(request), "CircuitOpen")
+    }).pipe(Effect.provide(guarded({ policy }))))
+
+  it.live("is that of the same URL, method and reader, and of no other", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const url = upstream.url("/a?x=1")
+      upstream.next.push(answer("of one"), answer("of two"), answer("of all"))
+      yield* answerOf(get(url, { authorization: "Bearer one" }))
+      yield* answerOf(get(url, { authorization: "Bearer two" }))
+      yield* answerOf(get(url))
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(get(url, { authorization: "Bearer one" })), "of one")
+      assert.strictEqual(yield* endOf(get(url, { authorization: "Bearer two" })), "of two")
+      assert.strictEqual(yield* endOf(get(url)), "of all")
+      for (
+        const other of [
+          get(url, { authorization: "Bearer three" }),
+          get(url, { cookie: "session=1" }),
+          get(url, { accept: "text/html" }),
+          get(upstream.url("/a?x=2")),
+          HttpClientRequest.head(url),
+          HttpClientRequest.post(url)
+        ]
+      ) assert.strictEqual(yield* endOf(other), "CircuitOpen")
+    }).pipe(Effect.provide(guarded({ policy }))))
+
+  it.live.each<readonly [string, Answer, Record<string, string>]>([
+    ["a response says no-store", answer("a", { "cache-control": "private, No-Store" }), {}],
+    ["a request says no-store", answer("a"), { "cache-control": "no-store" }],
+    ["it varies by something that is not looked at", answer("a", { vary: "x-tenant" }), {}],
+    ["it varies by everything", answer("a", { vary: "*" }), {}],
+    ["it is too long", answer("x".repeat(65_537)), {}],
+    ["it is none of success", status(404), {}],
+    ["it is part of one", status(206), {}]
+  ])("is not remembered if %s", ([, upstreamAnswer, headers]) =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(upstreamAnswer)
+      const request = get(upstream.url("/"), headers)
+      yield* answerOf(request)
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(request), "CircuitOpen")
+    }).pipe(Effect.provide(guarded({ policy }))))
+
+  it.live("is remembered if it varies by what is looked at", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(answer("a", { vary: "Accept-Encoding, Accept" }))
+      yield* answerOf(get(upstream.url("/")))
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), "a")
+    }).pipe(Effect.provide(guarded({ policy }))))
+
+  it.live("is the latest one", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(answer("one"), answer("two"))
+      yield* answerOf(get(upstream.url("/")))
+      yield* answerOf(get(upstream.url("/")))
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), "two")
+    }).pipe(Effect.provide(guarded({ policy }))))
+
+  it.live("stands in for failures, too, if asked, and only then", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const request = get(upstream.url("/ok"))
+      const ends = (when: "rejected" | "failed") =>
+        Effect.gen(function*() {
+          yield* answerOf(request)
+          upstream.next.push(status(503), (request) => void request.socket.destroy(), status(404))
+          return [yield* endOf(request), yield* endOf(request), yield* endOf(request)]
+        }).pipe(Effect.provide(guarded({ policy: { stale: { maxAge: "1 minute", when } } })))
+      assert.deepStrictEqual(yield* ends("rejected"), [`{"status":503}`, "HttpClientError", `{"status":404}`])
+      assert.deepStrictEqual(yield* ends("failed"), [`{"status":200}`, `{"status":200}`, `{"status":404}`])
+    }))
+
+  it.live("may outlive its process, in a store", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const request = get(upstream.url("/ok"))
+      const processOf = <A, E>(program: Effect.Effect<A, E, GuardedHttpClient | CircuitBreaker>) =>
+        Effect.scoped(Effect.gen(function*() {
+          const store = yield* KeyValueStore.KeyValueStore
+          const lastGood = yield* LastGood.stored({ store, schema: StaleAnswer.schema })
+          const http = guardedBy(clients.undici, { policy: { stale: { maxAge: "1 minute", lastGood } } })
+          return yield* Effect.provide(program, http, { local: true })
+        }))
+      yield* processOf(answerOf(request))
+      yield* processOf(Effect.gen(function*() {
+        yield* trip(upstream)
+        assert.deepInclude(yield* answerOf(request), { text: `{"status":200}`, stale: 0 })
+      }))
+    }).pipe(Effect.provide(KeyValueStore.layerMemory)))
+
+  it.effect("a policy without maxAge is a mistake", () =>
+    Effect.gen(function*() {
+      // What TypeScript forbids, JSON may bring.
+      const stale = {} as StaleAnswer.StalePolicy
+      const error = yield* Effect.flip(Layer.build(
+        HttpBreaker.layer({ stale }).pipe(
+          Layer.provide(clients.undici),
+          Layer.provide(guarded())
+        )
+      ))
+      assert.deepStrictEqual(error.issues.map(({ field }) => field), ["stale.maxAge"])
+    }))
+})
