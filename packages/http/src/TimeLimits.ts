@@ -69,7 +69,7 @@ const waited: Record<TimeLimit, string> = {
  * of the `DecodeError` that readers of bodies fail with; `fromError` finds it in either.
  *
  * - `limit`: which one; `duration`: how long it is.
- * - `method`, `url`: of the request; user info and secret parameters of the URL are redacted.
+ * - `method`, `url`: of the request; the URL without its user info, parameters and hash.
  *
  * @category errors
  * @since 0.1.0
@@ -120,7 +120,8 @@ export const exceeded = (request: HttpClientRequest, limit: TimeLimit, millis: n
     limit,
     duration: Duration.millis(millis),
     method: request.method,
-    url: redactUrl(request.url)
+    // Without what may hold secrets: errors are logged.
+    url: redactUrl(request.url.replace(/[?#].*$/s, ""))
   })
 
 /** The limits in milliseconds; undefined where there is none. */

@@ -166,8 +166,21 @@ export const readPolicy = (policy: HttpPolicy): Effect.Effect<ValidPolicy, Polic
     )
   )
   const read = Schema.decodeUnknownResult(codeSchema, options)(data)
-  return Result.isFailure(read) ? Effect.fail(policyError(read.failure, data)) : Effect.succeed(complete(policy))
+  if (Result.isFailure(read)) return Effect.fail(policyError(read.failure, data))
+  const unhashed = hashed.filter((name) => policy[name] !== undefined && globalThis.crypto?.subtle === undefined)
+  return unhashed.length === 0 ? Effect.succeed(complete(policy)) : Effect.fail(
+    new PolicyError({
+      issues: unhashed.map((field) => ({
+        field,
+        value: policy[field],
+        allowed: "left out where there is no crypto.subtle to hash with, as on pages without HTTPS"
+      }))
+    })
+  )
 }
+
+/** The parts of a policy that keep what requests hold out of keys. */
+const hashed = ["credentials", "stale"] as const
 
 export const fromJson = (json: unknown): Effect.Effect<HttpPolicy, PolicyError> =>
   Effect.suspend(() => {
