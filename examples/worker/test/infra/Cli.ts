@@ -24,10 +24,9 @@ export interface Options {
   } | undefined
   /** Whether it asks the rules for templates, which takes three seconds: true unless set. */
   readonly validates?: boolean
-  readonly timeoutMillis?: number
 }
 
-/** Runs `cdk` to its end, for 60 seconds at most. */
+/** Runs `cdk` to its end, which takes seconds, and 100 of them at most. */
 export const cdk = (options: Options): Promise<Ran> =>
   new Promise((resolve, reject) => {
     mkdirSync(options.home, { recursive: true })
@@ -35,7 +34,7 @@ export const cdk = (options: Options): Promise<Ran> =>
     const child = spawn(process.execPath, [program, ...options.arguments], {
       cwd: worker,
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: options.timeoutMillis ?? 60_000,
+      timeout: 100_000,
       killSignal: "SIGKILL",
       env: {
         // `node` in cdk.json is the Node of this test.

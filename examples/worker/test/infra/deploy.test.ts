@@ -117,7 +117,7 @@ const redeploy = async (change: (template: string) => string): Promise<void> => 
 
 // The real CLI, in processes of its own, with all of AWS that it asks on this machine. Each test goes on where the last
 // one stopped.
-describe.skipIf(!isRunnable)("the worker", { timeout: 60_000 }, () => {
+describe.skipIf(!isRunnable)("the worker", { timeout: 120_000 }, () => {
   it("is deployed by the CLI, with a change set", async () => {
     const { all, status } = await deploy([])
     assert.strictEqual(status, 0, `${all}\n${account.requests.join("\n")}`)
