@@ -32,7 +32,6 @@ export const answerRequest = (event: LambdaFunctionURLEvent): Effect.Effect<
       HttpClientError: ({ message }) => Effect.succeed(json(502, { reason: message })),
       Throttled: ({ message }) => Effect.succeed(json(429, { reason: message }, { "retry-after": "1" })),
       TimeLimitExceeded: ({ message }) => Effect.succeed(json(504, { reason: message })),
-      Throttled: ({ message }) => Effect.succeed(json(503, { reason: message })),
       CircuitOpen: ({ key, message, retryAfter }) =>
         Effect.succeed(json(503, { circuit: key, reason: message }, {
           "retry-after": String(Math.ceil(Duration.toSeconds(retryAfter)))

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, LastGood } from "@reclose/core"
+import { CircuitBreaker, LastGoodStore } from "@reclose/core"
 import { GuardedHttpClient, HttpBreaker, StaleAnswer } from "@reclose/http"
 import { Effect, Layer, Stream } from "effect"
 import { HttpClientRequest } from "effect/http"
@@ -167,7 +167,7 @@ describe("a stale answer", () => {
       const processOf = <A, E>(program: Effect.Effect<A, E, GuardedHttpClient | CircuitBreaker>) =>
         Effect.scoped(Effect.gen(function*() {
           const store = yield* KeyValueStore.KeyValueStore
-          const lastGood = yield* LastGood.stored({ store, schema: StaleAnswer.schema })
+          const lastGood = yield* LastGoodStore.make({ store, schema: StaleAnswer.schema })
           const http = guardedBy(clients.undici, { policy: { stale: { maxAge: "1 minute", lastGood } } })
           return yield* Effect.provide(program, http, { local: true })
         }))
