@@ -79,8 +79,8 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  * | has not begun when time is up | it stays |
  *
  * **Kept back** means that its visibility timeout is set to the `retryAfter` of its circuit, and up to as much again or a
- * minute, by chance, so that not all come back at once. During a trial, whose end is not known, it is 5 seconds at most
- * instead of the `retryAfter`. All of that within the 12 hours that SQS allows from receiving on. The guide
+ * minute, by chance, so that not all come back at once: within the 12 hours that SQS allows from receiving on. While
+ * another call probes, it is 5 to 10 seconds, since most trials are over long before they have to be. The guide
  * on Lambda says what this costs of a message's receives, and how `renew` makes that none in the end.
  *
  * **FIFO queues**: messages of one group are handled one after the other. After the first that stays, all later ones of

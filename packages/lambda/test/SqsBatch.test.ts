@@ -229,21 +229,23 @@ describe("a message whose circuit is open", () => {
       assert.deepStrictEqual(visibleIn(world.queue, 0), [1_000])
     }).pipe(withoutSpread, Effect.provide(Breakers({ openDuration: "10 millis" }))))
 
-  it.effect("is kept back for a few seconds where the circuit is on trial, and not until the trial's deadline", () =>
+  it.effect("is kept back for seconds while another one probes, and not until the trial has to be over", () =>
     Effect.gen(function*() {
       const world = worldOf()
       yield* Effect.exit(Effect.fail("down").pipe(withBreaker("quotes")))
-      yield* TestClock.adjust("40 seconds")
-      yield* Effect.forkChild(Effect.never.pipe(withBreaker("quotes")), { startImmediately: true })
-      yield* sendAll(world.queue, ["quotes"])
-      yield* run(world, guarded)
-      assert.deepStrictEqual(visibleIn(world.queue, yield* Clock.currentTimeMillis), [5_000])
+      yield* TestClock.adjust("10 seconds")
+      yield* sendAll(world.queue, ["quotes", "quotes"])
+      const probes = ({ body }: SQSRecord) => Effect.sleep("1 second").pipe(withBreaker(body))
+      const fiber = yield* Effect.forkChild(run(world, probes), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(visibleIn(world.queue, 10_000), [5_000])
     }).pipe(
       withoutSpread,
       Effect.provide(Breakers({
         tripRule: TripRule.consecutive(1),
-        openDuration: "40 seconds",
-        halfOpen: { permits: 1, maxDuration: "1 minute" }
+        openDuration: "10 seconds",
+        halfOpen: { maxDuration: "30 seconds" }
       }))
     ))
 

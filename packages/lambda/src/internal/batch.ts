@@ -42,14 +42,18 @@ const done = Effect.succeed<Fate>({ _tag: "Done" })
 const stays = (record: AwsLambda.SQSRecord, why: string, ...cause: ReadonlyArray<unknown>): Effect.Effect<Fate> =>
   Effect.as(warn(record, why, ...cause), { _tag: "Stays" })
 
-/**
- * How long a message waits for a trial at most, in milliseconds. A rejection during a trial tells the trial's deadline, but
- * a trial is over with its first answers.
- */
-const longestTrial = 5_000
-
 /** By how much a message may come later than its circuit says, at most, in milliseconds. */
 const longestSpread = 60_000
+
+/** How long a message waits for a trial, at most: its circuit only knows by when it ends, and most end far sooner. */
+const longestTrial = 5_000
+
+/** How long a message waits for its circuit, in milliseconds. */
+const waitFor = ({ reason, retryAfter }: CircuitOpen): number =>
+  Math.max(
+    1_000,
+    Math.min(Duration.toMillis(retryAfter), reason === "Probing" ? longestTrial : Number.POSITIVE_INFINITY)
+  )
 
 export const runBatch = <E, R>(
   event: AwsLambda.SQSEvent,
@@ -85,10 +89,7 @@ export const runBatch = <E, R>(
 
     const judge = (record: AwsLambda.SQSRecord, cause: Cause.Cause<E>): Effect.Effect<Fate> => {
       const error = Cause.squash(cause)
-      if (error instanceof CircuitOpen) {
-        const retryAfter = Duration.toMillis(error.retryAfter)
-        return postpone(record, error.phase === "HalfOpen" ? Math.min(retryAfter, longestTrial) : retryAfter)
-      }
+      if (error instanceof CircuitOpen) return postpone(record, waitFor(error))
       if (error instanceof MalformedMessage) return bury(record, error.reason)
       return stays(record, "failed, and stays in its queue", cause)
     }
@@ -99,10 +100,9 @@ export const runBatch = <E, R>(
           ? done
           : stays(record, `is malformed (${reason}) and stays in its queue: it could not be moved`, causeOf(exit)))
 
-    const postpone = (record: AwsLambda.SQSRecord, retryAfter: number): Effect.Effect<Fate> =>
+    const postpone = (record: AwsLambda.SQSRecord, wait: number): Effect.Effect<Fate> =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        const wait = Math.max(1_000, retryAfter)
         const until = now + wait + (yield* Random.next) * Math.min(wait, longestSpread)
         const keptBack: Fate = { _tag: "KeptBack", until }
         const { renewal } = settings
