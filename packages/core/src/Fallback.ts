@@ -270,10 +270,10 @@ const follow = (
 ): Effect.Effect<Answer<unknown, unknown>, unknown, unknown> =>
   Effect.matchCauseEffect(call, {
     onSuccess: (value) =>
-      Effect.as(
+      steps.reduce<Effect.Effect<Answer<unknown, never>>>(
         // What each step takes is what the call gives; the types of `Chain` see to it.
-        Effect.forEach(steps, ({ remember }) => remember?.(value as never) ?? Effect.void, { discard: true }),
-        { _tag: "Fresh", value } as const
+        (answer, { remember }) => remember === undefined ? answer : Effect.andThen(remember(value as never), answer),
+        Effect.succeed({ _tag: "Fresh", value })
       ),
     onFailure: (cause) => {
       const failures = failuresOf(cause)

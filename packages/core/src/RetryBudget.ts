@@ -157,7 +157,7 @@ const make = Effect.fnUntraced(function*(policy: BudgetPolicy = {}): Effect.fn.R
  * that same window, plus `minimumPerSecond` for each second of it. So an outage adds a fifth to a dependency's load by
  * default, however many callers retry how often.
  *
- * It costs a map lookup for each call, some 700 bytes for each key, no timer and no fiber, and its time is monotonic.
+ * It costs a map lookup for each call, about a kilobyte for each key, no timer and no fiber, and its time is monotonic.
  * Windows move on by a tenth of their length, each time to the safe side: in steady traffic, up to a fifth of what
  * `ratio` stands for may go unused.
  *
@@ -204,58 +204,69 @@ export class RetryBudget extends Context.Service<RetryBudget, Budget>()("@reclos
     Layer.effect(this, make(policy))
 }
 
-/** One call, tried again for as long as everybody agrees. */
+/** A call that is tried again for as long as everybody agrees. */
 const retrying = <A, E, R, R2>(
   budget: Budget,
   call: Effect.Effect<A, E, R>,
-  { key, schedule, times = Infinity, waitForCircuit, while: isWorthIt }: RetryOptions<Exclude<E, CircuitOpen>, R2>
+  options: RetryOptions<Exclude<E, CircuitOpen>, R2>
 ): Effect.Effect<A, E, R | R2> =>
-  Effect.suspend(() => {
-    let circuitWait = waitForCircuit === undefined ? undefined : Duration.fromInputUnsafe(waitForCircuit)
-    let step: ((error: Exclude<E, CircuitOpen>) => Pull.Pull<Schedule.Metadata, never, unknown, R2>) | undefined
-    let metadata = Schedule.CurrentMetadata.defaultValue()
-    let retries = 0
+  Effect.andThen(
+    budget.deposit(options.key),
+    // Made when there is something to retry: a call that succeeds pays for none of it.
+    Effect.catchCause(call, (cause) => makeRecover(budget, call, options)(cause))
+  )
 
-    /** Waits until a retry is due, and answers whether there is to be one; undefined where that is clear already. */
-    const wait = (error: E): Effect.Effect<boolean, never, R2> | undefined => {
-      if (error instanceof CircuitOpen) {
-        const longest = circuitWait
-        circuitWait = undefined
-        if (longest === undefined || Duration.isGreaterThan(error.retryAfter, longest)) return undefined
-        return Effect.as(Effect.sleep(error.retryAfter), true)
-      }
-      // What is no `CircuitOpen` is one of the others; `instanceof` doesn't tell TypeScript so for a type parameter.
-      const own = error as Exclude<E, CircuitOpen>
-      if (isWorthIt?.(own) === false) return undefined
-      return Effect.gen(function*() {
-        step ??= yield* Schedule.toStepWithMetadata(schedule)
-        metadata = yield* step(own)
-        return true
-      }).pipe((due) => Pull.catchDone(due, () => Effect.succeed(false)))
+/** What follows each failure of one call: a retry, or the failure. */
+const makeRecover = <A, E, R, R2>(
+  budget: Budget,
+  call: Effect.Effect<A, E, R>,
+  { key, schedule, times = Infinity, waitForCircuit, while: isWorthIt }: RetryOptions<Exclude<E, CircuitOpen>, R2>
+): (cause: Cause.Cause<E>) => Effect.Effect<A, E, R | R2> => {
+  let circuitWait = waitForCircuit === undefined ? undefined : Duration.fromInputUnsafe(waitForCircuit)
+  let step: ((error: Exclude<E, CircuitOpen>) => Pull.Pull<Schedule.Metadata, never, unknown, R2>) | undefined
+  let metadata = Schedule.CurrentMetadata.defaultValue()
+  let retries = 0
+
+  /** Waits until a retry is due, and answers whether there is to be one; undefined where that is clear already. */
+  const wait = (error: E): Effect.Effect<boolean, never, R2> | undefined => {
+    if (error instanceof CircuitOpen) {
+      const longest = circuitWait
+      circuitWait = undefined
+      if (longest === undefined || Duration.isGreaterThan(error.retryAfter, longest)) return undefined
+      return Effect.as(Effect.sleep(error.retryAfter), true)
     }
+    // What is no `CircuitOpen` is one of the others; `instanceof` doesn't tell TypeScript so for a type parameter.
+    const own = error as Exclude<E, CircuitOpen>
+    if (isWorthIt?.(own) === false) return undefined
+    return Effect.gen(function*() {
+      step ??= yield* Schedule.toStepWithMetadata(schedule)
+      metadata = yield* step(own)
+      return true
+    }).pipe((due) => Pull.catchDone(due, () => Effect.succeed(false)))
+  }
 
-    const again = Effect.fnUntraced(function*(error: E) {
-      const due = wait(error)
-      // Asked before the wait, since a call that will not be retried has no reason to wait; taken after it, so that one
-      // that is interrupted takes nothing, and a retry counts when the dependency sees it.
-      if (due === undefined || !(yield* budget.mayWithdraw(key)) || !(yield* due)) return false
-      retries++
-      return yield* budget.withdraw(key)
-    })
-
-    const recover = (cause: Cause.Cause<E>): Effect.Effect<A, E, R | R2> => {
-      const [failed] = retries < times ? failuresOf(cause) : []
-      return failed === undefined
-        ? Effect.failCause(cause)
-        : Effect.flatMap(again(failed.error), (again) => again ? retry : Effect.failCause(cause))
-    }
-
-    const retry = Effect.catchCause(
-      Effect.suspend(() => Effect.provideService(call, Schedule.CurrentMetadata, metadata)),
-      recover
-    )
-    return Effect.andThen(budget.deposit(key), Effect.catchCause(call, recover))
+  const again = Effect.fnUntraced(function*(error: E) {
+    const due = wait(error)
+    // Asked before the wait, since a call that will not be retried has no reason to wait; taken after it, so that one
+    // that is interrupted takes nothing, and a retry counts when the dependency sees it.
+    if (due === undefined || !(yield* budget.mayWithdraw(key)) || !(yield* due)) return false
+    retries++
+    return yield* budget.withdraw(key)
   })
+
+  const recover = (cause: Cause.Cause<E>): Effect.Effect<A, E, R | R2> => {
+    const [failed] = retries < times ? failuresOf(cause) : []
+    return failed === undefined
+      ? Effect.failCause(cause)
+      : Effect.flatMap(again(failed.error), (again) => again ? retry : Effect.failCause(cause))
+  }
+
+  const retry = Effect.catchCause(
+    Effect.suspend(() => Effect.provideService(call, Schedule.CurrentMetadata, metadata)),
+    recover
+  )
+  return recover
+}
 
 const makeWithRetryBudget = <Needs>(
   use: <A, E, R>(retry: (budget: Budget) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R | Needs>
