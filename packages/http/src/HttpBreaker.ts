@@ -140,17 +140,14 @@ export class GuardedHttpClient
  *   const client = yield* HttpBreaker.make(quotes, { key: { routes: ["/quotes/:symbol"] } })
  *   const first = yield* client.get("/quotes/ACME")
  *   const second = yield* Effect.flip(client.get("/quotes/INIT"))
- *   return [first.status, second.message]
+ *   return [first.status, second._tag, HttpBreaker.guardError(second)?.message.includes("/quotes/:symbol")]
  * })
  *
  * const Breakers = CircuitBreaker.layer({ tripRule: TripRule.consecutive(1), openDuration: "5 seconds" }).pipe(
  *   Layer.provide(CircuitStore.layerMemory)
  * )
  *
- * const [status, message] = await Effect.runPromise(Effect.scoped(Effect.provide(program, Breakers)))
- *
- * status // => 503
- * message // => "Circuit \"https://quotes.example/quotes/:symbol\" is open; try again in 5s"
+ * await Effect.runPromise(Effect.scoped(Effect.provide(program, Breakers))) // => [503, "CircuitOpen", true]
  * ```
  *
  * @category constructors

@@ -130,6 +130,12 @@ const dataSchema = Schema.Struct(dataFields(inData))
 
 const codeSchema = Schema.Struct(dataFields(inCode))
 
+/** What Schema says where it isn't asked for a value. */
+const wordings = [
+  ["Expected no excess", "left out: there is no such field"],
+  ["Missing key", "given"]
+] as const
+
 const issueOf =
   (input: unknown) =>
   (issue: { readonly path?: ReadonlyArray<unknown> | undefined; readonly message: string }): PolicyIssue => {
@@ -139,9 +145,8 @@ const issueOf =
     return {
       field: path.map(String).join("."),
       value: path.reduce(at, input),
-      allowed: issue.message.startsWith("Expected no excess")
-        ? "left out: there is no such field"
-        : issue.message.replace(/^Expected /, "")
+      allowed: wordings.find(([begin]) => issue.message.startsWith(begin))?.[1] ??
+        issue.message.replace(/^Expected /, "")
     }
   }
 
