@@ -61,10 +61,11 @@ export class Throttled extends Data.TaggedError("Throttled")<{
   readonly waited: Duration.Duration
 }> {
   override get message(): string {
-    const many = this.by === "concurrency" ? `${this.limit} requests are under way` : `${this.limit} requests were sent`
-    const waited = Duration.isZero(this.waited) ? "" : `, and still are after ${Duration.format(this.waited)}`
-    return `${many} for ${
-      JSON.stringify(this.key)
-    }${waited}: send fewer, or raise ${this.by}.limit or ${this.by}.maxWait`
+    const { by, key, limit } = this
+    const what = by === "concurrency" ? `place: ${limit} at once` : `turn: ${limit} in a window`
+    const waited = Duration.isZero(this.waited) ? "" : `, and that was so for ${Duration.format(this.waited)}`
+    return `A request to ${
+      JSON.stringify(key)
+    } found no ${what} is the limit${waited}; send fewer, or raise ${by}.limit or ${by}.maxWait`
   }
 }

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, LastGoodStore } from "@reclose/core"
+import { CircuitBreaker, LastGoodStore, TripRule } from "@reclose/core"
 import { GuardedHttpClient, HttpBreaker, StaleAnswer } from "@reclose/http"
 import { Effect, Layer, Stream } from "effect"
 import { HttpClientRequest } from "effect/http"
@@ -159,6 +159,22 @@ describe("a stale answer", () => {
       assert.deepStrictEqual(yield* ends("rejected"), [`{"status":503}`, "HttpClientError", `{"status":404}`])
       assert.deepStrictEqual(yield* ends("failed"), [`{"status":200}`, `{"status":200}`, `{"status":404}`])
     }))
+
+  it.live("frees the connection of the answer that it stands in for", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const request = get(upstream.url("/ok"))
+      yield* answerOf(request)
+      for (let i = 0; i < 10; i++) {
+        upstream.next.push(status(503, {}, "x".repeat(1_000_000)))
+        assert.strictEqual((yield* answerOf(request)).stale, 0)
+        yield* Effect.sleep("20 millis")
+      }
+      assert.isAtMost(upstream.connections, 4)
+    }).pipe(Effect.provide(guarded({
+      policy: { stale: { maxAge: "1 minute", when: "failed" } },
+      breaker: { tripRule: TripRule.consecutive(100) }
+    }))))
 
   it.live("may outlive its process, in a store", () =>
     Effect.gen(function*() {

@@ -58,7 +58,10 @@ describe("concurrency", () => {
       const error = yield* Effect.flip(text(upstream.url("/ok")))
       assert.instanceOf(error, Throttled)
       assert.deepInclude({ ...error as Throttled }, { by: "concurrency", limit: 1, waited: Duration.millis(30) })
-      assert.include(String((error as Throttled).message), "1 requests are under way")
+      assert.include(
+        String((error as Throttled).message),
+        "found no place: 1 at once is the limit, and that was so for 30ms"
+      )
       assert.strictEqual(upstream.requests.length, 1)
       assert.deepStrictEqual(yield* countsOf(upstream.url("/")), { succeeded: 0, failed: 0, ignored: 0, rejected: 0 })
       yield* Fiber.interrupt(busy)
@@ -227,6 +230,19 @@ describe("rateLimit", () => {
 })
 
 describe("a policy with all of it", () => {
+  it.live("who found no place is not retried", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const busy = yield* Effect.forkChild(text(upstream.url("/hang")))
+      assert.isTrue(yield* until(() => upstream.requests.length === 1))
+      const began = performance.now()
+      assert.strictEqual(flipped(yield* Effect.flip(text(upstream.url("/ok")))), "concurrency")
+      assert.isBelow(performance.now() - began, 400)
+      yield* Fiber.interrupt(busy)
+    }).pipe(Effect.provide(guarded({
+      policy: { retry: { delay: "500 millis", jitter: 0 }, concurrency: { limit: 1, maxWait: 0 } }
+    }))))
+
   it.live("retries wait for their place like everybody else, and give it back", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

@@ -25,6 +25,9 @@ const limiterOf: Effect.Effect<RateLimiter.RateLimiter> = Effect.flatMap(
       : Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory))
 )
 
+/** A limiter may be shared with others, who have keys of their own. */
+const prefix = "reclose/http/"
+
 export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
   Effect.map(limiterOf, (limiter) => {
     let waiting = 0
@@ -33,20 +36,21 @@ export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: Vali
 
     /** Tries until it has waited for as long as it may: others who wait may be quicker. */
     const turn = (key: string, waited: number): Effect.Effect<void, Throttled> =>
-      limiter.consume({ key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" }).pipe(
-        Effect.asVoid,
-        Effect.catch(({ reason }) => {
-          if (reason._tag === "RateLimitStoreError") {
-            // Fails open: the limiter's store is not the dependency.
-            return Effect.logWarning(`A request for ${key} is not limited: ${reason.message}`)
-          }
-          const wait = Math.max(1, Duration.toMillis(reason.retryAfter))
-          return waited + wait > maxWait ? throttled(key, waited) : Effect.delay(
-            Effect.suspend(() => turn(key, waited + wait)),
-            Duration.millis(wait)
-          )
-        })
-      )
+      limiter.consume({ key: prefix + key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" })
+        .pipe(
+          Effect.asVoid,
+          Effect.catch(({ reason }) => {
+            if (reason._tag === "RateLimitStoreError") {
+              // Fails open: the limiter's store is not the dependency.
+              return Effect.logWarning(`A request for ${key} is not limited: ${reason.message}`)
+            }
+            const wait = Math.max(1, Duration.toMillis(reason.retryAfter))
+            return waited + wait > maxWait ? throttled(key, waited) : Effect.delay(
+              Effect.suspend(() => turn(key, waited + wait)),
+              Duration.millis(wait)
+            )
+          })
+        )
 
     return (key) =>
       Effect.suspend(() => {

@@ -12,9 +12,10 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
 import type { Classify } from "../HttpOutcome.ts"
 import { isRepeatable, type RetryPolicy } from "../HttpRetry.ts"
+import { Throttled } from "../Throttled.ts"
+import { discard } from "./discard.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidRetry {
@@ -35,9 +36,6 @@ export type Retry = <E, R>(
   request: HttpClientRequest,
   key: string
 ) => Effect.Effect<HttpClientResponse, E, R>
-
-/** How long an answer that nobody wants may take to be read off its connection, which is closed after that. */
-const discardWithin = "1 second"
 
 /** A response that is a failure, while it is retried. */
 class FailedAnswer {
@@ -100,6 +98,8 @@ const retrying = <E, R>(
       schedule,
       times: policy.times,
       while: (error) => {
+        // It has waited for its place and its turn, and never got as far as the dependency.
+        if (error instanceof Throttled) return false
         const outcome = outcomeOf(error)
         return outcome._tag === "Failure" && wish(outcome) <= policy.maxRetryAfter
       },
@@ -111,7 +111,3 @@ const retrying = <E, R>(
       )
     )
   })
-
-/** Frees the connection of an answer that nobody wants: by reading what is left of it, or by closing it. */
-const discard = (response: HttpClientResponse): Effect.Effect<void> =>
-  Effect.exit(Effect.timeoutOption(Stream.runDrain(response.stream), discardWithin)).pipe(Effect.asVoid)

@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import { fingerprint } from "../Credentials.ts"
 import type { Classify } from "../HttpOutcome.ts"
 import type { StoredAnswer } from "../StaleAnswer.ts"
+import { discard } from "./discard.ts"
 import { ForwardingResponse } from "./ForwardingResponse.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
@@ -72,7 +73,13 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
           key === undefined ? send : Effect.matchEffect(send, {
             onSuccess: (response) => {
               const exit = Exit.succeed(response)
-              if (isFailure(exit)) return recall(key, request, circuit, exit)
+              if (isFailure(exit)) {
+                return Effect.tap(
+                  recall(key, request, circuit, exit),
+                  // Beside the caller, who has an answer; it ends by itself.
+                  (served) => served === response ? Effect.void : Effect.forkDetach(discard(response))
+                )
+              }
               if (!isStorable(response, policy.vary)) return exit
               const headers = storedHeaders(response.headers)
               return Effect.succeed(
