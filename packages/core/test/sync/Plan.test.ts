@@ -1,5 +1,6 @@
 /** What a process does about a record it has seen: phases, probes, an operator's acts. */
 import { assert, describe, it } from "@effect/vitest"
+import { closed } from "../../src/machine/Circuit.ts"
 import * as Outcome from "../../src/Outcome.ts"
 import { isExpired } from "../../src/sync/Plan.ts"
 import {
@@ -25,7 +26,7 @@ describe("a process that has nothing to tell", () => {
   it("takes over a record that is further on, and says that it learned it", () => {
     const { base, changes, take } = planned({ record: { generation: 5, phase: recordedOpen } })
     assert.strictEqual(base, 5)
-    assert.deepInclude(take?.phase, { _tag: "Open", until: 10_000, generation: 2 })
+    assert.deepStrictEqual(take?.phase, { _tag: "Open", until: 10_000, generation: 2, openings: 1, duration: 10_000 })
     assert.deepStrictEqual(changes.map(({ from, reason, to }) => [from, to, reason._tag]), [[
       "Closed",
       "Open",
@@ -40,8 +41,11 @@ describe("a process that has nothing to tell", () => {
 
   it("keeps what it has measured where the record is no news", () => {
     const circuit = circuitOf(policy)
-    assert.isUndefined(planned({ circuit, record: {} }).take)
-    assert.isUndefined(planned({ circuit, record: undefined }).take)
+    for (const record of [{}, undefined]) {
+      const planning = planned({ circuit, record })
+      assert.isUndefined(planning.take)
+      assert.strictEqual(planning.circuit.phase, circuit.phase)
+    }
   })
 
   it("starts to measure anew in a closed circuit that is further on, and announces nothing", () => {
@@ -60,6 +64,42 @@ describe("a process that has nothing to tell", () => {
     const circuit = circuitOf(policy, { phase: halfOpen({ probes: [] }) })
     const { take } = planned({ circuit, standing: { base: 4 }, record: { generation: 4, phase: recordedTrial } })
     assert.deepInclude(take?.phase, { _tag: "HalfOpen", probes: [0], generation: 3 })
+  })
+})
+
+describe("a circuit that is taken over", () => {
+  it("has stood for no less than no time, also where the store's clock was set back", () => {
+    const { take } = planned({ record: { time: ahead + 5_000, generation: 5, phase: recordedOpen } })
+    assert.deepInclude(take?.phase, { until: 10_000 })
+  })
+
+  it("goes on warming up, for a process that has not warmed up yet", () => {
+    const cold = policyOf(three, { warmUp: 60_000 })
+    const { take } = planned({ policy: cold, record: { generation: 5 } })
+    assert.deepInclude(take?.phase, { _tag: "Closed", warmUntil: 60_000 })
+    assert.deepInclude(planned({ circuit: opened, record: { generation: 5 } }).take?.phase, { warmUntil: undefined })
+  })
+
+  it("is in a generation of its own where the phase is another one", () => {
+    const circuit = circuitOf(policy, { phase: halfOpen() })
+    const record = { generation: 4, phase: recordedOpen }
+    assert.strictEqual(planned({ circuit, standing: { base: 4 }, record }).take?.phase.generation, 4)
+    assert.strictEqual(planned({ circuit, standing: { base: 3 }, record }).take?.phase.generation, 4)
+    assert.isUndefined(planned({ circuit: opened, standing: { base: 4 }, record }).take)
+    assert.deepInclude(planned({ standing: { base: 4 }, record }).take?.phase, { _tag: "Open", generation: 2 })
+  })
+
+  it("has the override of the record, whatever it was here", () => {
+    const circuit = circuitOf(policy, { override: "Disabled" })
+    assert.strictEqual(planned({ circuit, record: { generation: 5 } }).take?.override, "None")
+    const record = { generation: 5, override: "ForcedClosed" } as const
+    assert.strictEqual(planned({ circuit, record }).take?.override, "ForcedClosed")
+  })
+
+  it("is closed where its phase is no news and no record has it", () => {
+    const { changes, take } = planned({ circuit: opened, record: undefined })
+    assert.deepInclude(take?.phase, { _tag: "Closed", generation: 3, recovery: undefined })
+    assert.deepStrictEqual(changes.map(({ reason }) => reason._tag), ["Learned"])
   })
 })
 
@@ -96,6 +136,16 @@ describe("news of a phase", () => {
     assert.strictEqual(planned({ circuit: opened, standing, record: {} }).next?.phase._tag, "Open")
   })
 
+  it("names this process as one that fails where it is an opening, and where it is none doesn't", () => {
+    const failing = (situation: Situation) => planned(situation).next?.failing
+    assert.deepStrictEqual(failing({ circuit: opened, standing: { isUnpublished: true } }), [["me", ahead]])
+    assert.deepStrictEqual(failing({ standing: { isUnpublished: true } }), [])
+    const forced = { ...opened, override: "ForcedOpen" } as const
+    const steering = [{ _tag: "Override", override: "ForcedOpen" }] as const
+    const record = { generation: 4, phase: recordedOpen }
+    assert.deepStrictEqual(failing({ circuit: forced, standing: { base: 4, steering }, record }), [])
+  })
+
   it("keeps an override that somebody else has set", () => {
     const { next } = planned({ circuit: opened, standing: news, record: { generation: 4, override: "MetricsOnly" } })
     assert.strictEqual(next?.override, "MetricsOnly")
@@ -108,6 +158,13 @@ describe("news of a phase", () => {
     assert.strictEqual(lost.next?.phase._tag, "Open")
     assert.isAbove(lost.base, 4)
     assert.isUndefined(planned({ standing: { base: 4 }, record: undefined }).next, "a circuit that is closed does not")
+    const disabled = circuitOf(policy, { override: "Disabled" })
+    assert.strictEqual(planned({ circuit: disabled, standing: { base: 4 } }).next?.override, "Disabled")
+    const recovery = { openings: 2, until: 5_000 }
+    const recovering = circuitOf(policy, { phase: closed(policy, 2, 0, { recovery }) })
+    const again = planned({ circuit: recovering, standing: { base: 4 } })
+    assert.deepStrictEqual(again.next?.phase, { _tag: "Closed", openings: 2, remaining: 5_000 })
+    assert.isUndefined(planned({ circuit: disabled, standing: { base: 4 }, record: { generation: 4 } }).next)
   })
 })
 
@@ -160,6 +217,21 @@ describe("the right to probe", () => {
     assert.deepStrictEqual(changes.map(({ reason }) => reason._tag), ["Learned", "DeadlineExpired", "OpenElapsed"])
   })
 
+  it("is none for a call that is let through whatever comes of it", () => {
+    const held = { generation: 9, phase: recordedTrial, override: "MetricsOnly" } as const
+    const { next, permit } = planned({ circuit: elapsedCircuit(), standing: elapsed, record: held, probe: true })
+    assert.isUndefined(permit)
+    assert.isUndefined(next)
+  })
+
+  it("that is asked for in a circuit which turns out to be closed leaves no call in flight", () => {
+    const own = policyOf({ _tag: "InFlightAge", olderThan: 1_000, calls: 1 })
+    const { circuit, permit } = planned({ policy: own, circuit: circuitOf(own), record: {}, probe: true })
+    assert.isUndefined(permit)
+    const { phase } = circuit
+    assert.strictEqual(phase._tag === "Closed" ? phase.inFlight?.countOlder(1_000, 1, 5_000) : -1, 0)
+  })
+
   it("belongs to the next free number of those that the record counts", () => {
     const own = policyOf(three, { halfOpen: { ...policy.halfOpen, permits: 2 } })
     const held = { generation: 9, phase: recordedTrial }
@@ -191,6 +263,30 @@ describe("the answer of a probe", () => {
   it("is nothing to a later trial", () => {
     const standing = { base: 4, settlements: [settlement] }
     assert.isUndefined(planned({ circuit, standing, record: { ...record, generation: 5 } }).next)
+  })
+
+  it("is nothing to an opening that came after it", () => {
+    const standing = { base: 4, settlements: [settlement] }
+    assert.isUndefined(planned({ circuit: opened, standing, record: { ...record, phase: recordedOpen } }).next)
+  })
+
+  it("that comes after the one which ended the trial counts neither there nor as a call", () => {
+    const own = policyOf({ _tag: "Consecutive", failures: 1 }, { halfOpen: { ...policy.halfOpen, permits: 2 } })
+    const settlements = [settlement, { ...settlement, probe: 1, outcome: Outcome.failure() }]
+    const trial = { ...recordedTrial, probes: [0, 1] }
+    const { next } = planned({
+      policy: own,
+      circuit,
+      standing: { base: 4, settlements },
+      record: { ...record, phase: trial }
+    })
+    assert.strictEqual(next?.phase._tag, "Closed")
+  })
+
+  it("leaves no counts of before behind", () => {
+    const standing = { base: 4, settlements: [{ ...settlement, outcome: Outcome.ignored }] }
+    const { next } = planned({ circuit, standing, record: { ...record, evidence: counted(2) } })
+    assert.deepStrictEqual(next?.evidence, [])
   })
 
   it("counts once, though it was told before", () => {
@@ -226,6 +322,8 @@ describe("an operator's act", () => {
     })
     assert.strictEqual(reset.next?.phase._tag, "Closed")
     assert.isAbove(reset.base, 5)
+    const further = { generation: 2 * ahead, phase: recordedOpen }
+    assert.strictEqual(planned({ standing: { steering: [{ _tag: "Reset" }] }, record: further }).base, 2 * ahead + 1)
   })
 })
 
@@ -237,6 +335,31 @@ describe("a record's time to live", () => {
     assert.strictEqual(ttl({ circuit: opened, standing, record: {} }), hour + 10_000)
     assert.strictEqual(ttl({ circuit: circuitOf(policy, { phase: halfOpen() }), standing, record: {} }), hour + 5_000)
     assert.strictEqual(ttl({ standing, record: {} }), hour)
+    const recovering = (until: number) =>
+      circuitOf(policy, { phase: closed(policy, 2, 0, { recovery: { openings: 1, until } }) })
+    assert.strictEqual(ttl({ circuit: recovering(10_000), standing, record: {} }), hour)
+    assert.strictEqual(ttl({ circuit: recovering(2 * hour + 0.5), standing, record: {} }), 2 * hour + 1)
+  })
+
+  it("is an idle time where what the record looked ahead to is over", () => {
+    assert.strictEqual(ttl({ circuit: circuitOf(policy, { phase: open(-5_000) }), standing, record: {} }), hour)
+    const phase = halfOpen({ probes: [], deadline: -5_000 })
+    assert.strictEqual(ttl({ circuit: circuitOf(policy, { phase }), standing, record: {} }), hour)
+  })
+
+  it("runs from now on", () => {
+    const now = 4_000
+    assert.strictEqual(
+      ttl({ circuit: circuitOf(policy, { phase: open(10_000) }), standing, record: {}, now }),
+      hour + 6_000
+    )
+    const phase = halfOpen({ deadline: 5_000 })
+    assert.strictEqual(ttl({ circuit: circuitOf(policy, { phase }), standing, record: {}, now }), hour + 1_000)
+    const recovered = closed(policy, 2, 0, { recovery: { openings: 1, until: 2 * hour } })
+    assert.strictEqual(
+      ttl({ circuit: circuitOf(policy, { phase: recovered }), standing, record: {}, now }),
+      2 * hour - now
+    )
   })
 
   it("is over by comparing times", () => {

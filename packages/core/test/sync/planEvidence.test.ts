@@ -2,7 +2,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { fingerprint } from "../../src/sync/Fingerprint.ts"
 import type { Report } from "../../src/sync/SharedEvidence.ts"
-import { ahead, counted, failures, heard, hearing, opened, others, planned, policy, recordedOpen } from "./planned.ts"
+import {
+  ahead,
+  counted,
+  failures,
+  heard,
+  hearing,
+  opened,
+  others,
+  planned,
+  policy,
+  recordedOpen,
+  recordedTrial
+} from "./planned.ts"
 import { circuitOf, policyOf, three } from "./pure.ts"
 
 describe("evidence", () => {
@@ -13,7 +25,8 @@ describe("evidence", () => {
   })
 
   it("opens the circuit for all where it is enough and others have written", () => {
-    const situation = { standing: { reports: [failures(1)] }, record: { ...heard, evidence: counted(2) } }
+    const writers = [["me", 1], ["other", 1]] as const
+    const situation = { standing: { reports: [failures(1)] }, record: { ...heard, evidence: counted(2), writers } }
     const { changes, next, take } = planned(situation)
     assert.deepInclude(next, { phase: recordedOpen, evidence: [] })
     assert.strictEqual(take?.phase._tag, "Open")
@@ -73,9 +86,25 @@ describe("evidence", () => {
   })
 
   it("is not told to an open circuit", () => {
-    assert.isUndefined(
-      planned({ standing: { reports: [failures(2)] }, record: { phase: recordedOpen, generation: 2 } }).next
-    )
+    const record = { phase: recordedOpen, generation: 2 }
+    assert.isUndefined(planned({ standing: { reports: [failures(2)] }, record }).next)
+    assert.isUndefined(planned({ circuit: opened, standing: { base: 2, reports: [failures(2)] }, record }).next)
+  })
+
+  it("of calls that all succeeded is told while somebody fails", () => {
+    const window = { _tag: "Calls", size: 100 } as const
+    const own = policyOf({ _tag: "FailureRate", threshold: 0.5, window, minimumCalls: 100 })
+    const standing = { reports: [{ _tag: "Calls", calls: 3, hits: 0, known: 3 }] } as const
+    assert.isUndefined(planned({ policy: own, standing, record: {} }).next)
+    const { next } = planned({ policy: own, standing, record: { failing: [["a", ahead]] } })
+    assert.deepStrictEqual(next?.evidence, [{ _tag: "Calls", blocks: [[3, 0]] }])
+  })
+
+  it("within a time is told by the store's clock", () => {
+    const own = policyOf({ _tag: "Failures", failures: 10, span: 10_000 })
+    const reports: ReadonlyArray<Report> = [{ _tag: "Time", buckets: [{ begin: 3_000, calls: 2, hits: 2 }], known: 2 }]
+    const { next } = planned({ policy: own, standing: { reports }, record: {}, now: 4_000 })
+    assert.deepStrictEqual(next?.evidence, [{ _tag: "Time", buckets: [[ahead / 1_000 + 3, 2, 2]] }])
   })
 
   it("of 32 processes that fail is the most that a record remembers, the latest of them", () => {
@@ -83,6 +112,61 @@ describe("evidence", () => {
     const { next } = planned({ standing: { reports: [failures(1)] }, record: { failing } })
     assert.strictEqual(next?.failing.length, 32)
     assert.deepStrictEqual([next?.failing[0], next?.failing.at(-1)], [["p1", ahead], ["me", ahead]])
+  })
+})
+
+describe("who fails", () => {
+  const failing = (failing: ReadonlyArray<readonly [string, number]>, now = 0) =>
+    planned({ now, standing: { reports: [failures(1)] }, record: { failing, failingSince: ahead - 7 } })
+
+  it("is forgotten after as long as the rule looks back, and where the store's clock was set back since", () => {
+    const record = [["a", ahead - 60_000], ["b", ahead - 59_999], ["c", ahead + 60_000], ["d", ahead + 60_001]] as const
+    assert.deepStrictEqual(failing(record).next?.failing, [record[1], record[2], ["me", ahead]])
+  })
+
+  it("is noted once, with whole milliseconds of the store's time", () => {
+    const { next } = failing([["me", ahead - 10], ["a", ahead]], 0.75)
+    assert.deepStrictEqual(next?.failing, [["a", ahead], ["me", ahead]])
+  })
+
+  it("is a process whose reports show it, that says so, or that opens the circuit", () => {
+    for (
+      const [circuit, standing] of [
+        [circuitOf(policy), { reports: [failures(1)] }],
+        [circuitOf(policy), { failed: true }],
+        [opened, { isUnpublished: true }]
+      ] as const
+    ) {
+      assert.deepStrictEqual(planned({ circuit, standing, record: {} }).next?.failing, [["me", ahead]])
+    }
+    const standing = { reports: [failures(0, true)] }
+    assert.deepStrictEqual(planned({ standing, record: { evidence: counted(1) } }).next?.failing, [])
+  })
+
+  it("is known to whoever sees the record, which counts on then", () => {
+    assert.isTrue(planned({ record: { failing: [["a", ahead]] } }).fails)
+    assert.isFalse(planned({ record: { failing: [["a", ahead - 60_000]] } }).fails)
+    assert.isFalse(planned({ standing: { failed: true }, record: {} }).fails)
+  })
+
+  it("has since when somebody does beside it, from the first of them on, and nothing where nobody does", () => {
+    assert.strictEqual(failing([["a", ahead]]).next?.failingSince, ahead - 7)
+    assert.strictEqual(failing([["a", ahead - 60_000]]).next?.failingSince, ahead, "anew after a pause")
+    const since = planned({ standing: { failed: true }, record: { failing: [["a", ahead]] } }).next?.failingSince
+    assert.strictEqual(since, ahead, "of a record that doesn't say")
+    const steering = [{ _tag: "Override", override: "Disabled" }] as const
+    const circuit = circuitOf(policy, { override: "Disabled" })
+    assert.notProperty(planned({ circuit, standing: { steering }, record: {} }).next, "failingSince")
+  })
+
+  it("goes on judging when others have added what was missing; who has not failed leaves it to them", () => {
+    const record = { ...heard, evidence: counted(3) }
+    assert.isUndefined(planned({ record }).next)
+    const mine = { ...record, failing: [["other", ahead], ["me", ahead]] } as const
+    assert.strictEqual(planned({ record: mine }).next?.phase._tag, "Open")
+    assert.isUndefined(planned({ record: { ...mine, evidence: counted(2) } }).next)
+    assert.isUndefined(planned({ record: { ...mine, override: "Disabled" } }).next)
+    assert.isUndefined(planned({ record: { ...mine, writers: [["me", 1]] } }).next, "it judges that by itself")
   })
 })
 
@@ -116,6 +200,44 @@ describe("a quorum", () => {
   })
 })
 
+describe("an opening of a process's own", () => {
+  const own = policyOf(three, { quorum: 2 })
+  const standing = { isUnpublished: true, isPrivate: true, base: 3 }
+
+  it("goes on resting on the record that it rested on, and is taken over by none that says no more", () => {
+    const { base, changes, isPrivate, take } = planned({
+      policy: own,
+      circuit: opened,
+      standing,
+      record: { generation: 3 }
+    })
+    assert.strictEqual(base, 3)
+    assert.isTrue(isPrivate)
+    assert.isUndefined(take)
+    assert.deepStrictEqual(changes, [])
+  })
+
+  it("is none where all know the circuit to be open or on trial: that is for all", () => {
+    for (const phase of [recordedOpen, recordedTrial]) {
+      const { isPrivate, next } = planned({ policy: own, circuit: opened, standing, record: { generation: 3, phase } })
+      assert.isFalse(isPrivate)
+      assert.strictEqual(next?.phase._tag, "Open")
+      assert.isAbove(next?.generation ?? 0, 3)
+    }
+  })
+
+  it("ends for all where an operator ends it, or where all know the circuit to be open", () => {
+    const circuit = circuitOf(own)
+    const steering = [{ _tag: "Reset" }] as const
+    const reset = planned({ policy: own, circuit, standing: { ...standing, steering }, record: { generation: 3 } })
+    assert.isAbove(reset.next?.generation ?? 0, 3)
+    const phase = recordedOpen
+    const closes = planned({ policy: own, circuit, standing, record: { generation: 3, phase } })
+    assert.strictEqual(closes.next?.phase._tag, "Closed")
+    assert.isUndefined(planned({ policy: own, circuit, standing, record: undefined }).next)
+  })
+})
+
 describe("a record of another trip rule", () => {
   const foreign = { policy: "other", evidence: counted(2), failing: [["a", ahead]], writers: others } as const
 
@@ -130,6 +252,11 @@ describe("a record of another trip rule", () => {
     const steering = [{ _tag: "Override", override: "ForcedOpen" }] as const
     const { next } = planned({ circuit, standing: { steering }, record: foreign })
     assert.deepInclude(next, { policy: "other", evidence: counted(2), override: "ForcedOpen" })
+  })
+
+  it("is counted in by this rule from the next phase on", () => {
+    const { next } = planned({ circuit: opened, standing: { isUnpublished: true, failed: true }, record: foreign })
+    assert.deepInclude(next, { policy: fingerprint(three), evidence: [], phase: recordedOpen })
   })
 
   it("is counted in by this rule from then on, once nobody fails any more", () => {
