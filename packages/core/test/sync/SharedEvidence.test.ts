@@ -1,12 +1,10 @@
 /** What processes count together, held to a plain list of their calls. */
 import { assert, describe, it } from "@effect/vitest"
-import type { CircuitRecord } from "@reclose/core"
 import { type Evidence, makeEvidence } from "../../src/machine/Evidence.ts"
 import type { Rule } from "../../src/machine/Rule.ts"
 import * as SharedEvidence from "../../src/sync/SharedEvidence.ts"
 import { Random, seedsUpTo } from "../machine/model/random.ts"
-
-type Counts = ReadonlyArray<CircuitRecord.SharedCount>
+import { byCalls, byTime, consecutive, type Counts, failures } from "./rules.ts"
 
 interface Call {
   readonly failed: boolean
@@ -47,16 +45,6 @@ class Counter {
     return SharedEvidence.add(rule, counts, reports, at, (own) => own + this.began)
   }
 }
-
-const consecutive: Rule = { _tag: "Consecutive", failures: 5 }
-const failures: Rule = { _tag: "Failures", failures: 5, span: 10_000 }
-const byTime: Rule = { _tag: "FailureRate", threshold: 0.5, window: { _tag: "Time", span: 10_000 }, minimumCalls: 10 }
-const byCalls = (size: number): Rule => ({
-  _tag: "FailureRate",
-  threshold: 0.5,
-  window: { _tag: "Calls", size },
-  minimumCalls: Math.ceil(size / 2)
-})
 
 /** Lets processes call and report in random order. Says after each report what was told, and what the record has. */
 const play = (
@@ -133,6 +121,33 @@ describe("a window of calls", () => {
     })
   })
 
+  it("is kept in blocks of a tenth of it, of which a report of no calls begins none", () => {
+    let counts: Counts = []
+    const tell = (calls: number) => {
+      const report = { _tag: "Calls", calls, hits: calls, known: 30 } as const
+      counts = SharedEvidence.add(byCalls(100), counts, [report], 0, (at) => at)
+    }
+    for (let call = 0; call < 25; call++) tell(1)
+    assert.deepStrictEqual(counts, [{ _tag: "Calls", blocks: [[10, 10], [10, 10], [5, 5]] }])
+    tell(5)
+    tell(0)
+    assert.deepStrictEqual(counts, [{ _tag: "Calls", blocks: [[10, 10], [10, 10], [10, 10]] }])
+  })
+
+  it("comes to as many calls as its size, of the oldest block a share", () => {
+    const outcomes = (blocks: ReadonlyArray<readonly [number, number]>) =>
+      SharedEvidence.toMeasured(byCalls(10), [{ _tag: "Calls", blocks }], 0)
+    const measured = (outcomes: string) =>
+      [{ _tag: "Calls", rule: "FailureRate", slowerThan: 0, outcomes }] satisfies ReturnType<
+        typeof SharedEvidence.toMeasured
+      >
+    assert.deepStrictEqual(outcomes([]), measured(""))
+    assert.deepStrictEqual(outcomes([[3, 2]]), measured("110"))
+    assert.deepStrictEqual(outcomes([[4, 2], [6, 3]]), measured("1100111000"))
+    assert.deepStrictEqual(outcomes([[8, 4], [6, 0]]), measured("1100000000"))
+    assert.deepStrictEqual(outcomes([[5, 5], [12, 0]]), measured("0".repeat(12)))
+  })
+
   it("takes no more of a report than the process itself still knows", () => {
     const rule = byCalls(10)
     const process = new Counter(rule, 0)
@@ -189,6 +204,33 @@ describe("a window of time", () => {
     assert.deepInclude(evidence.readings(10_077)[0], { hits: 0, calls: 0 }, "and goes by as time does")
   })
 
+  it("comes to calls as old as their buckets", () => {
+    const counts: Counts = [{ _tag: "Time", buckets: [[99, 2, 1], [101, 3, 3]] }]
+    assert.deepStrictEqual(SharedEvidence.toMeasured(failures, counts, 100_500), [{
+      _tag: "Time",
+      rule: "Failures",
+      slowerThan: 0,
+      buckets: [{ age: 1_500, calls: 2, hits: 1 }, { age: 0, calls: 3, hits: 3 }]
+    }])
+  })
+
+  it("keeps the buckets of its span, in their order, and one ahead of the store's own clock", () => {
+    const counts: Counts = [{ _tag: "Time", buckets: [[101, 1, 1], [91, 1, 1], [90, 1, 1], [102, 1, 1], [99, 1, 1]] }]
+    assert.deepStrictEqual(SharedEvidence.add(failures, counts, [], 100_500, (at) => at), [
+      { _tag: "Time", buckets: [[91, 1, 1], [99, 1, 1], [101, 1, 1]] }
+    ])
+  })
+
+  it("takes a report's calls where their bucket's middle lies, and never later than now", () => {
+    const put = (begin: number) => {
+      const report = { _tag: "Time", buckets: [{ begin, calls: 2, hits: 1 }], known: 2 } as const
+      return SharedEvidence.add(failures, [{ _tag: "Time", buckets: [[99, 1, 1]] }], [report], 100_500, (at) => at)
+    }
+    assert.deepStrictEqual(put(99_400), [{ _tag: "Time", buckets: [[99, 3, 2]] }])
+    assert.deepStrictEqual(put(99_600), [{ _tag: "Time", buckets: [[99, 1, 1], [100, 2, 1]] }])
+    assert.deepStrictEqual(put(100_600), [{ _tag: "Time", buckets: [[99, 1, 1], [100, 2, 1]] }])
+  })
+
   it("drops what a store's clock that was set back had put into the future", () => {
     const counts: Counts = [{ _tag: "Time", buckets: [[99, 4, 4], [1_000, 7, 7]] }]
     const after = SharedEvidence.add(failures, counts, [], 100_000, (at) => at)
@@ -213,70 +255,76 @@ describe("several rules at once", () => {
   })
 })
 
-describe("a process that begins to count", () => {
-  const count = (evidence: Evidence, at: number) => SharedEvidence.countOf(evidence, 0, at)
+describe("counts of another kind than the rule's", () => {
+  const inCalls: Counts = [{ _tag: "Calls", blocks: [[3, 2]] }]
+  const inRow: Counts = [{ _tag: "Consecutive", failures: 3 }]
+  const inTime: Counts = [{ _tag: "Time", buckets: [[0, 1, 1]] }]
 
-  it("tells of what comes then; of a window of time, all that it never told", () => {
-    const rule: Rule = { _tag: "Any", rules: [consecutive, byCalls(10), failures] }
-    const evidence = makeEvidence(rule, undefined, [], 0)
-    evidence.record(true, 0, 100, false)
-    const told = SharedEvidence.begin(undefined, count(evidence, 100), 0)
-    evidence.record(true, 0, 2_000, false)
-    const now = count(evidence, 2_000)
-    assert.deepStrictEqual(SharedEvidence.report(told, now), [
-      { _tag: "Consecutive", succeeded: false, failures: 1 },
-      { _tag: "Calls", calls: 1, hits: 1, known: 2 },
-      { _tag: "Time", buckets: [{ begin: 0, calls: 1, hits: 1 }, { begin: 2_000, calls: 1, hits: 1 }], known: 2 }
-    ])
-    const again = SharedEvidence.begin(now, count(evidence, 3_000), 0)
-    evidence.record(true, 0, 3_100, false)
-    assert.deepStrictEqual(SharedEvidence.report(again, count(evidence, 3_100)).at(2), {
-      _tag: "Time",
-      buckets: [{ begin: 3_000, calls: 1, hits: 1 }],
-      known: 3
-    })
+  it("are none, whoever wrote them", () => {
+    const after = (rule: Rule, counts: Counts, reports: ReadonlyArray<SharedEvidence.Report>) =>
+      SharedEvidence.add(rule, counts, reports, 0, (at) => at)
+    assert.deepStrictEqual(after(consecutive, inCalls, []), [{ _tag: "Consecutive", failures: 0 }])
+    assert.deepStrictEqual(after(consecutive, inRow, []), inRow)
+    assert.deepStrictEqual(after(byCalls(10), inRow, []), [{ _tag: "Calls", blocks: [] }])
+    assert.deepStrictEqual(after(byCalls(10), inCalls, []), inCalls)
+    assert.deepStrictEqual(after(byTime, inRow, []), [{ _tag: "Time", buckets: [] }])
+    assert.deepStrictEqual(after(failures, inTime, []), inTime)
+    assert.deepStrictEqual(
+      after(failures, inTime, [{ _tag: "Consecutive", succeeded: false, failures: 1 }]),
+      inTime,
+      "nor is such a report one"
+    )
+    assert.deepStrictEqual(after(byCalls(10), inCalls, [{ _tag: "Time", buckets: [], known: 0 }]), inCalls)
+    assert.deepStrictEqual(after(consecutive, inRow, [{ _tag: "Time", buckets: [], known: 0 }]), inRow)
+  })
+
+  it("come to nothing", () => {
+    assert.deepStrictEqual(SharedEvidence.toMeasured(consecutive, [], 0), [])
+    assert.deepStrictEqual(SharedEvidence.toMeasured(consecutive, inCalls, 0), [])
+    assert.deepStrictEqual(SharedEvidence.toMeasured(failures, inCalls, 0), [])
+    assert.deepStrictEqual(SharedEvidence.toMeasured(consecutive, inTime, 0), [])
+  })
+
+  it("are told of by nobody", () => {
+    const worth = (counts: Counts) =>
+      SharedEvidence.isWorthTelling(consecutive, [{ _tag: "Consecutive", succeeded: true, failures: 0 }], counts, true)
+    assert.isTrue(worth(inRow))
+    assert.isFalse(worth(inCalls))
+    assert.isFalse(SharedEvidence.isWorthTelling(consecutive, [], inRow, true), "where there is no report")
   })
 })
 
-describe("a report", () => {
-  const worth = (rule: Rule, report: SharedEvidence.Report, counts: Counts, fails: boolean) =>
-    SharedEvidence.isWorthTelling(rule, [report], counts, fails)
-  const inCalls = (calls: number, hits: number, known: number) => ({ _tag: "Calls", calls, hits, known }) as const
-  const inTime = (calls: number, hits: number, known: number) =>
-    ({ _tag: "Time", buckets: calls === 0 ? [] : [{ begin: 0, calls, hits }], known }) as const
-
-  it("of failures in a row is worth telling always; of a success, where it ends somebody's", () => {
-    const report = (succeeded: boolean, failures: number) => ({ _tag: "Consecutive", succeeded, failures }) as const
-    const some: Counts = [{ _tag: "Consecutive", failures: 1 }]
-    assert.isTrue(worth(consecutive, report(false, 1), [], false))
-    assert.isFalse(worth(consecutive, report(false, 0), some, true))
-    assert.isTrue(worth(consecutive, report(true, 0), some, true))
-    assert.isFalse(worth(consecutive, report(true, 0), [{ _tag: "Consecutive", failures: 0 }], true))
-    assert.isFalse(worth(consecutive, report(true, 0), [], false))
+describe("slow calls", () => {
+  const slow = (window: Extract<Rule, { readonly _tag: "SlowCallRate" }>["window"]): Rule => ({
+    _tag: "SlowCallRate",
+    threshold: 0.5,
+    slowerThan: 200,
+    window,
+    minimumCalls: 4
   })
 
-  it.each([["calls", byCalls(20), inCalls], ["time", byTime, inTime]] as const)(
-    "of a rate over %s is worth telling while somebody fails, from who can't judge by himself",
-    (_, rule, report) => {
-      assert.isTrue(worth(rule, report(3, 1, 3), [], false))
-      assert.isFalse(worth(rule, report(3, 0, 3), [], false), "successes, while nobody fails")
-      assert.isTrue(worth(rule, report(3, 0, 3), [], true), "successes, while somebody fails")
-      assert.isTrue(worth(rule, report(3, 1, 9), [], true))
-      assert.isFalse(worth(rule, report(3, 1, 10), [], true), "as many calls as the rule asks for")
-      assert.isFalse(worth(rule, report(0, 0, 3), [], true), "of no calls")
+  it.each([["calls", slow({ _tag: "Calls", size: 10 })], ["time", slow({ _tag: "Time", span: 10_000 })]])(
+    "in a window of %s are shared as failures are, and judged by the rule that calls them slow",
+    (_, rule) => {
+      const evidence = makeEvidence(rule, undefined, [], 0)
+      const told = SharedEvidence.begin(undefined, SharedEvidence.countOf(evidence, 0, 0), 0)
+      for (const duration of [100, 200, 300, 400]) evidence.record(false, duration, 500, false)
+      const reports = SharedEvidence.report(told, SharedEvidence.countOf(evidence, 4, 500))
+      const counts = SharedEvidence.add(rule, [], reports, 500, (at) => at)
+      const measured = SharedEvidence.toMeasured(rule, counts, 500)
+      assert.deepInclude(makeEvidence(rule, undefined, measured, 500).readings(500)[0], { calls: 4, hits: 3 })
     }
   )
+})
 
-  it("of failures within a time is worth telling, however many calls a process sees", () => {
-    assert.isTrue(worth(failures, inTime(3, 1, 1_000), [], false))
-    assert.isFalse(worth(failures, inTime(3, 0, 1_000), [], true))
-  })
-
-  it("shows failures if there are any", () => {
-    assert.isTrue(SharedEvidence.hasHits([inCalls(3, 1, 3)]))
-    assert.isTrue(SharedEvidence.hasHits([inCalls(3, 0, 3), inTime(3, 1, 3)]))
-    assert.isFalse(SharedEvidence.hasHits([inCalls(3, 0, 3), inTime(3, 0, 3)]))
-    assert.isFalse(SharedEvidence.hasHits([]))
+describe("a rule", () => {
+  it("needs to hear of successes, unless it only counts failures within a time", () => {
+    assert.isTrue(SharedEvidence.needsSuccesses(consecutive))
+    assert.isTrue(SharedEvidence.needsSuccesses(byTime))
+    assert.isFalse(SharedEvidence.needsSuccesses(failures))
+    assert.isTrue(SharedEvidence.needsSuccesses({ _tag: "Any", rules: [failures, byTime] }))
+    const age: Rule = { _tag: "InFlightAge", olderThan: 1_000, calls: 1 }
+    assert.isFalse(SharedEvidence.needsSuccesses({ _tag: "Any", rules: [failures, age] }))
   })
 })
 
@@ -287,5 +335,13 @@ describe("the time for which a failure matters", () => {
     const longer: Rule = { _tag: "Failures", failures: 5, span: 600_000 }
     assert.strictEqual(SharedEvidence.horizon(longer), 600_000)
     assert.strictEqual(SharedEvidence.horizon({ _tag: "Any", rules: [consecutive, longer, byTime] }), 600_000)
+    const rate = (window: Extract<Rule, { readonly _tag: "FailureRate" }>["window"]): Rule => ({
+      _tag: "FailureRate",
+      threshold: 0.5,
+      window,
+      minimumCalls: 10
+    })
+    assert.strictEqual(SharedEvidence.horizon(rate({ _tag: "Time", span: 90_000 })), 90_000)
+    assert.strictEqual(SharedEvidence.horizon(rate({ _tag: "Calls", size: 90_000 })), 60_000)
   })
 })
