@@ -1,213 +1,10 @@
-/** What a process knows of its own writes, whose answers may be lost. */
+/** What a process has to tell of a circuit, and for how long. */
 import { assert, describe, it } from "@effect/vitest"
-import type { CircuitRecord } from "@reclose/core"
-import { makeEvidence } from "../../src/machine/Evidence.ts"
 import * as Outcome from "../../src/Outcome.ts"
-import { fingerprint } from "../../src/sync/Fingerprint.ts"
-import { plan } from "../../src/sync/Plan.ts"
 import { SharedCircuit } from "../../src/sync/SharedCircuit.ts"
-import { type Count, countOf } from "../../src/sync/SharedEvidence.ts"
-import { Random, seedsUpTo } from "../machine/model/random.ts"
-import { circuitOf, open, policyOf, recordOf } from "./pure.ts"
-
-type Record = CircuitRecord.CircuitRecord
-
-const policy = policyOf({ _tag: "Consecutive", failures: 1_000 })
-
-const terms = { rule: fingerprint(policy.tripRule), idleTimeToLive: 60_000, hearing: 4_000 }
-
-/** A process that sees nothing but failures of a closed circuit. */
-class Failing {
-  readonly shared = new SharedCircuit("me")
-  private readonly evidence = makeEvidence(policy.tripRule, undefined, [], 0)
-  private readonly circuit = circuitOf(policy)
-
-  private get count(): Count {
-    return countOf(this.evidence, 0, 0)
-  }
-
-  fail(times = 1): void {
-    for (let i = 0; i < times; i++) {
-      this.shared.beginCounting(this.count, 0)
-      this.evidence.record(true, 0, 0, false)
-    }
-  }
-
-  see(record: Record | undefined): void {
-    this.shared.see(record, this.circuit)
-  }
-
-  /** What it would write next, knowing this record. */
-  attempt(): Record | undefined {
-    const { shared } = this
-    const standing = shared.standing(this.circuit, this.count)
-    const record = shared.seen?.record
-    const planned = plan(policy, terms, standing, record, { now: 0, at: 0, storeNow: 0 }, false)
-    return planned.next === undefined ? undefined : shared.attempt(planned, planned.next, standing, this.count)
-  }
-}
-
-const failuresOf = (record: Record | undefined): number => {
-  const [count] = record?.evidence ?? []
-  return count?._tag === "Consecutive" ? count.failures : 0
-}
-
-/** The record as somebody else wrote it, so many times. */
-const writtenByOthers = (record: Record, times: number): Record => {
-  const writers = Array.from({ length: times }, (_, i) => ["other", i + 1] as const)
-  return { ...record, version: record.version + times, writers: [...record.writers, ...writers].slice(-32) }
-}
-
-describe("a write", () => {
-  it("that was heard of is told, and what came since is told next", () => {
-    const process = new Failing()
-    process.see(undefined)
-    process.fail(3)
-    const first = process.attempt()
-    process.fail(2)
-    process.see(first)
-    assert.strictEqual(failuresOf(first), 3)
-    assert.strictEqual(failuresOf(process.attempt()), 5)
-    process.see(process.attempt())
-    assert.isUndefined(process.attempt(), "nothing is left to tell")
-  })
-
-  it("whose answer was lost is found in the record, though others have written since", () => {
-    for (const others of [0, 1, 31]) {
-      const process = new Failing()
-      process.see(undefined)
-      process.fail(3)
-      const first = process.attempt()
-      if (first === undefined) return assert.fail("there is something to tell")
-      process.fail(1)
-      process.see(writtenByOthers(first, others))
-      assert.strictEqual(failuresOf(process.attempt()), 4, `${others} others`)
-    }
-  })
-
-  it("that never came through is told again", () => {
-    const process = new Failing()
-    const before = recordOf(policy, { version: 7, evidence: [{ _tag: "Consecutive", failures: 10 }] })
-    process.see(before)
-    process.fail(3)
-    assert.strictEqual(failuresOf(process.attempt()), 13)
-    process.see(before)
-    assert.strictEqual(failuresOf(process.attempt()), 13, "the record is as it was")
-    process.see(writtenByOthers(before, 31))
-    assert.strictEqual(failuresOf(process.attempt()), 13, "all who wrote since are known")
-  })
-
-  it("of which nobody can say whether it came through counts as told: rather too little than twice", () => {
-    const process = new Failing()
-    const before = recordOf(policy, { version: 7 })
-    process.see(before)
-    process.fail(3)
-    process.attempt()
-    process.fail(1)
-    process.see(writtenByOthers(before, 33))
-    assert.strictEqual(failuresOf(process.attempt()), 1)
-  })
-
-  it("counts as told if the record was lost since", () => {
-    const process = new Failing()
-    process.see(recordOf(policy, { version: 7 }))
-    process.fail(3)
-    process.attempt()
-    process.see(undefined)
-    assert.isUndefined(process.attempt())
-  })
-
-  it("may come late: a later attempt is then no news, and the earlier one's failures are not told again", () => {
-    const process = new Failing()
-    const before = recordOf(policy, { version: 7 })
-    process.see(before)
-    process.fail(3)
-    const late = process.attempt()
-    process.fail(2)
-    process.attempt()
-    process.see(late)
-    assert.strictEqual(failuresOf(process.attempt()), 5)
-  })
-
-  it("never lets a failure count twice, and loses none while the record remembers, whatever becomes of the answers", () => {
-    for (const seed of seedsUpTo(500)) {
-      const random = new Random(seed)
-      const process = new Failing()
-      let held: Record = recordOf(policy)
-      let failed = 0
-      process.see(held)
-      const onTheirWay: Array<Record> = []
-      const arrive = (next: Record): boolean => {
-        const isLatest = next.version === held.version + 1
-        if (isLatest) held = next
-        return isLatest
-      }
-      for (let step = 0; step < 60; step++) {
-        random.weighted([
-          [3, () => {
-            const times = random.between(1, 3)
-            process.fail(times)
-            failed += times
-          }],
-          [4, () => {
-            const next = process.attempt()
-            if (next === undefined) return
-            const fate = random.pick(["answered", "answer lost", "late", "lost"])
-            if (fate === "late") onTheirWay.push(next)
-            if (fate === "answered") process.see(arrive(next) ? next : held)
-            if (fate === "answer lost") arrive(next)
-          }],
-          [2, () => {
-            const late = onTheirWay.shift()
-            if (late !== undefined) arrive(late)
-          }],
-          [2, () => process.see(held)],
-          [2, () => held = writtenByOthers(held, random.between(1, 3))]
-        ])
-        assert.isAtMost(failuresOf(held), failed, `seed ${seed}`)
-        // Ten steps of others at most lie between two looks at the record, in nearly every run of this length.
-        if (step % 8 === 0) process.see(held)
-      }
-      process.see(held)
-      assert.strictEqual(failuresOf(process.attempt() ?? held), failed, `seed ${seed}`)
-    }
-  })
-
-  it("is remembered only while it may matter: a store that is down for long fills no memory", () => {
-    const process = new Failing()
-    process.see(recordOf(policy))
-    process.fail()
-    for (let i = 0; i < 1_000; i++) process.attempt()
-    assert.isAtMost(Object(process.shared).attempts.length, 100)
-  })
-})
-
-describe("the record's writers", () => {
-  it("are the last 32, with each process's own number for the write", () => {
-    const process = new Failing()
-    process.see(writtenByOthers(recordOf(policy), 40))
-    process.fail()
-    const next = process.attempt()
-    assert.strictEqual(next?.writers.length, 32)
-    assert.deepStrictEqual(next?.writers.at(-1), ["me", 1])
-    assert.deepStrictEqual(next?.writers[0], ["other", 10])
-    process.fail()
-    assert.deepStrictEqual(process.attempt()?.writers.at(-1), ["me", 2])
-  })
-})
-
-describe("the version of a record", () => {
-  it("begins at the store's time, so that none comes again after a record was lost", () => {
-    const before = new SharedCircuit("me")
-    before.see(undefined, circuitOf(policy))
-    const shared = before.successor()
-    const standing = shared.standing(circuitOf(policy, { override: "ForcedOpen" }), undefined)
-    const moment = { now: 0, at: 0, storeNow: 5_000.5 }
-    const planned = plan(policy, terms, standing, undefined, moment, false)
-    if (planned.next === undefined) return assert.fail("there is something to tell")
-    assert.strictEqual(shared.attempt(planned, planned.next, standing, undefined).version, 5_000)
-  })
-})
+import type { Count } from "../../src/sync/SharedEvidence.ts"
+import { circuitOf, halfOpen, open, recordOf } from "./pure.ts"
+import { failed, Failing, planned, policy, reported, rest, write } from "./telling.ts"
 
 describe("news of a phase", () => {
   it("that was decided while a write was under way is not taken for written", () => {
@@ -235,6 +32,9 @@ describe("news of a phase", () => {
     shared.see(first, opened)
     const { reports } = shared.standing(opened, undefined)
     assert.deepStrictEqual(reports, [{ _tag: "Consecutive", succeeded: false, failures: 2 }])
+    shared.endCounting()
+    shared.beginCounting(failed(1), 60_000)
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(2)).reports, reported(1), "nor of what comes next")
   })
 
   it("leaves the answers of probes behind that were admitted before", () => {
@@ -246,18 +46,274 @@ describe("news of a phase", () => {
   })
 })
 
+describe("what was decided while a write was under way", () => {
+  const opened = (openings: number) => circuitOf(policy, { phase: open(10_000, 2, openings) })
+
+  it("is no news where the write comes to the same", () => {
+    for (const [local, isNews] of [[opened(1), false], [opened(2), true], [circuitOf(policy), true]] as const) {
+      const shared = new SharedCircuit("me")
+      shared.see(undefined, circuitOf(policy))
+      shared.changedPhase(circuitOf(policy).phase, undefined, false)
+      const next = write(shared, opened(1))
+      shared.changedPhase(open(0), undefined, false)
+      shared.see(next, local)
+      assert.strictEqual(shared.isUrgent, isNews, local.phase._tag)
+    }
+  })
+
+  it("is no news either where both are closed, unless it was a reset", () => {
+    for (const isReset of [false, true]) {
+      const shared = new SharedCircuit("me")
+      shared.see(undefined, circuitOf(policy))
+      shared.changedPhase(open(0), undefined, false)
+      const next = write(shared, circuitOf(policy))
+      if (isReset) shared.steered({ _tag: "Reset" })
+      else shared.changedPhase(open(0), undefined, false)
+      shared.see(next, circuitOf(policy))
+      assert.strictEqual(shared.isUrgent, isReset)
+    }
+  })
+
+  it("is no news of a reset that the write has told", () => {
+    const shared = new SharedCircuit("me")
+    shared.see(undefined, circuitOf(policy))
+    shared.steered({ _tag: "Reset" })
+    const next = write(shared, circuitOf(policy))
+    shared.changedPhase(open(0), undefined, false)
+    shared.see(next, circuitOf(policy))
+    assert.isFalse(shared.isUrgent)
+  })
+
+  it("is no news either beside an override, which is no phase", () => {
+    const shared = new SharedCircuit("me")
+    shared.see(undefined, circuitOf(policy))
+    shared.changedPhase(open(0), undefined, false)
+    const next = write(shared, circuitOf(policy))
+    shared.changedPhase(open(0), undefined, false)
+    shared.steered({ _tag: "Override", override: "ForcedOpen" })
+    shared.see(next, circuitOf(policy))
+    const { isUnpublished, steering } = shared.standing(circuitOf(policy), undefined)
+    assert.isFalse(isUnpublished)
+    assert.deepStrictEqual(steering, [{ _tag: "Override", override: "ForcedOpen" }], "which waits as well")
+  })
+
+  it("is news if it was a change and a reset, whatever the write comes to", () => {
+    const shared = new SharedCircuit("me")
+    shared.see(undefined, circuitOf(policy))
+    shared.changedPhase(circuitOf(policy).phase, undefined, false)
+    const next = write(shared, circuitOf(policy, { phase: open(10_000) }))
+    shared.changedPhase(open(0), undefined, false)
+    shared.steered({ _tag: "Reset" })
+    shared.see(next, circuitOf(policy))
+    assert.isTrue(shared.standing(circuitOf(policy), undefined).isUnpublished)
+  })
+
+  it("keeps the write's circuit from being taken over, which is taken where nothing was", () => {
+    const shared = new SharedCircuit("me")
+    const record = recordOf(policy, { generation: 9, phase: { _tag: "Closed", openings: 0, remaining: 0 } })
+    shared.see(record, circuitOf(policy))
+    assert.isTrue(rest(shared, circuitOf(policy)).isTaken)
+    assert.isFalse(rest(shared, circuitOf(policy)).isTaken, "it is its own now")
+  })
+})
+
+describe("the answer of a probe", () => {
+  const trial = circuitOf(policy, { phase: halfOpen() })
+  const recorded = recordOf(policy, {
+    generation: 4,
+    phase: {
+      _tag: "HalfOpen",
+      openings: 1,
+      openDuration: 10_000,
+      probes: [0, 1],
+      nextProbe: 2,
+      successes: 0,
+      failures: 0,
+      remaining: 5_000
+    }
+  })
+  const onTrial = () => {
+    const shared = new SharedCircuit("me")
+    shared.see(recorded, trial)
+    rest(shared, trial)
+    return shared
+  }
+
+  it("waits until it is written; one that came meanwhile goes on waiting", () => {
+    const shared = onTrial()
+    shared.settled(0, Outcome.ignored, 5)
+    const next = write(shared, trial)
+    shared.settled(1, Outcome.ignored, 6)
+    shared.see(next, trial)
+    assert.deepStrictEqual(shared.standing(trial, undefined).settlements, [
+      { generation: 4, probe: 1, outcome: Outcome.ignored, duration: 6 }
+    ])
+    assert.isTrue(shared.isUrgent)
+  })
+
+  it("is dropped once the fleet has moved on", () => {
+    const shared = onTrial()
+    shared.settled(0, Outcome.ignored, 5)
+    const { plan, standing } = planned(shared, trial)
+    shared.settled(1, Outcome.ignored, 6)
+    shared.rest({ ...plan, base: 5 }, standing, undefined)
+    assert.deepStrictEqual(shared.standing(trial, undefined).settlements, [])
+  })
+})
+
+describe("what waits to be told", () => {
+  it("is urgent if it is a phase that was decided, the answer of a probe, or an operator's act", () => {
+    const shared = new SharedCircuit("me")
+    assert.isFalse(shared.isUrgent)
+    shared.changedPhase(open(0), undefined, false)
+    assert.isTrue(shared.isUrgent)
+    shared.isPrivate = true
+    assert.isFalse(shared.isUrgent, "an opening of its own is nobody's news")
+    shared.steered({ _tag: "Override", override: "ForcedOpen" })
+    assert.isTrue(shared.isUrgent)
+  })
+
+  it("is counted while the process counts, has set counts aside or has failed, and until it need not be told", () => {
+    const counting = new Failing()
+    assert.isFalse(counting.shared.isCounting)
+    counting.fail()
+    assert.isTrue(counting.shared.isCounting)
+    counting.shared.changedPhase(circuitOf(policy).phase, failed(1), false)
+    assert.isTrue(counting.shared.isCounting, "set aside")
+    counting.shared.endCounting()
+    assert.isFalse(counting.shared.isCounting)
+    counting.shared.changedPhase(open(0), undefined, true)
+    assert.isTrue(counting.shared.isCounting, "has failed")
+    counting.shared.endCounting()
+    assert.isFalse(counting.shared.isCounting)
+  })
+
+  it("of counts begins where the process begins to count, and not again each time it fails", () => {
+    const shared = new SharedCircuit("me")
+    shared.beginCounting(failed(2), 0)
+    shared.beginCounting(failed(4), 0)
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(5)).reports, reported(3))
+    assert.deepStrictEqual(
+      shared.standing(circuitOf(policy), undefined).reports,
+      [],
+      "of a circuit that counts nothing"
+    )
+    shared.endCounting()
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(9)).reports, [])
+    shared.changedPhase(circuitOf(policy).phase, failed(9), false)
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(9)).reports, [], "nor is it set aside")
+  })
+
+  it("of counts is what it was, where they come to the same by other numbers", () => {
+    const shared = new SharedCircuit("me")
+    shared.recount(failed(1), failed(2))
+    assert.isFalse(shared.isCounting, "there is nothing to go on from")
+    shared.beginCounting(failed(2), 0)
+    shared.recount(failed(5), failed(100))
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(101)).reports, reported(4))
+  })
+
+  it("of an open circuit's end is no count, whatever it had counted before", () => {
+    const { shared } = new Failing()
+    shared.beginCounting(failed(0), 0)
+    shared.changedPhase(open(0), failed(7), false)
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), undefined).reports, [])
+    assert.isFalse(shared.isCounting, "nor is it a failure")
+    shared.beginCounting(failed(8), 60_000)
+    assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(9)).reports, reported(1), "it begins anew")
+  })
+})
+
+describe("the latest version that was heard of", () => {
+  it("leaves the process behind until it has seen it", () => {
+    const shared = new SharedCircuit("me")
+    assert.isFalse(shared.isBehind)
+    shared.latest = 3
+    assert.isTrue(shared.isBehind)
+    shared.see(undefined, circuitOf(policy))
+    assert.isTrue(shared.isBehind)
+    shared.see(recordOf(policy, { version: 2 }), circuitOf(policy))
+    assert.isTrue(shared.isBehind)
+    shared.see(recordOf(policy, { version: 3 }), circuitOf(policy))
+    assert.isFalse(shared.isBehind)
+  })
+})
+
+describe("the circuit that an operator puts in the place of another", () => {
+  it("is news above whatever the record says, until it is written", () => {
+    const before = new SharedCircuit("me")
+    before.see(recordOf(policy, { version: 4, generation: 9 }), circuitOf(policy))
+    const shared = before.successor()
+    assert.isTrue(shared.isUrgent)
+    assert.strictEqual(shared.standing(circuitOf(policy), undefined).base, 9)
+    assert.isFalse(shared.restsOn(shared.seen?.record), "yet")
+    const next = write(shared, circuitOf(policy))
+    assert.strictEqual(next.version, 5)
+    assert.isAbove(next.generation, 9)
+    shared.see(next, circuitOf(policy))
+    assert.isFalse(shared.isUrgent)
+    assert.isTrue(shared.restsOn(next))
+    shared.see({ ...next, version: 6, generation: next.generation + 1 }, circuitOf(policy))
+    assert.strictEqual(shared.standing(circuitOf(policy), undefined).base, next.generation, "and no longer")
+  })
+
+  it("goes on with the numbers of the writes, so that no late one is taken for its own", () => {
+    const before = new SharedCircuit("me")
+    before.see(recordOf(policy, { generation: 3 }), circuitOf(policy))
+    before.steered({ _tag: "Override", override: "ForcedOpen" })
+    const late = write(before, circuitOf(policy, { override: "ForcedOpen" }))
+    const shared = before.successor()
+    const next = write(shared, circuitOf(policy))
+    assert.deepStrictEqual([late.writers.at(-1), next.writers.at(-1)], [["me", 1], ["me", 2]])
+    assert.deepStrictEqual(shared.see(late, circuitOf(policy)), [])
+    assert.isTrue(shared.isUrgent)
+  })
+
+  it("is news as well where nobody has looked what the record says", () => {
+    const { base, isUnpublished } = new SharedCircuit("me").successor().standing(circuitOf(policy), undefined)
+    assert.deepStrictEqual([base, isUnpublished], [0, true])
+  })
+
+  it("rests where the one before it rested", () => {
+    const before = new SharedCircuit("me")
+    before.see(recordOf(policy, { generation: 3, version: 5 }), circuitOf(policy))
+    rest(before, circuitOf(policy))
+    assert.isTrue(before.restsOn(before.seen?.record))
+    const shared = before.successor()
+    shared.see(undefined, circuitOf(policy))
+    assert.strictEqual(shared.standing(circuitOf(policy), undefined).base, 3)
+  })
+})
+
 describe("an operator's act", () => {
+  it("of resetting ends what was asked for before; an override after it is asked for as well", () => {
+    const shared = new SharedCircuit("me")
+    const steering = () => shared.standing(circuitOf(policy), undefined).steering
+    shared.steered({ _tag: "Override", override: "ForcedOpen" })
+    shared.steered({ _tag: "Reset" })
+    assert.deepStrictEqual(steering(), [{ _tag: "Reset" }])
+    shared.steered({ _tag: "Reset" })
+    assert.deepStrictEqual(steering(), [{ _tag: "Reset" }])
+    shared.steered({ _tag: "Override", override: "Disabled" })
+    assert.deepStrictEqual(steering(), [{ _tag: "Reset" }, { _tag: "Override", override: "Disabled" }])
+    assert.isTrue(shared.standing(circuitOf(policy), undefined).isUnpublished)
+  })
+
+  it("of overriding decides no phase", () => {
+    const shared = new SharedCircuit("me")
+    shared.steered({ _tag: "Override", override: "ForcedOpen" })
+    assert.isFalse(shared.standing(circuitOf(policy), undefined).isUnpublished)
+  })
+
   it("is repeated until it is written; the last one counts", () => {
     const { shared } = new Failing()
     shared.see(undefined, circuitOf(policy))
     shared.steered({ _tag: "Override", override: "ForcedOpen" })
     shared.steered({ _tag: "Override", override: "Disabled" })
     const circuit = circuitOf(policy, { override: "Disabled" })
-    const standing = shared.standing(circuit, undefined)
-    assert.deepStrictEqual(standing.steering, [{ _tag: "Override", override: "Disabled" }])
-    const planned = plan(policy, terms, standing, undefined, { now: 0, at: 0, storeNow: 0 }, false)
-    if (planned.next === undefined) return assert.fail("there is something to tell")
-    const next = shared.attempt(planned, planned.next, standing, undefined)
+    const { steering } = shared.standing(circuit, undefined)
+    assert.deepStrictEqual(steering, [{ _tag: "Override", override: "Disabled" }])
+    const next = write(shared, circuit)
     assert.isTrue(shared.isUrgent)
     shared.see(next, circuit)
     assert.isFalse(shared.isUrgent)
