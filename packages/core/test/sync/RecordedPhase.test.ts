@@ -93,6 +93,15 @@ describe("a recorded phase", () => {
     assert.deepStrictEqual(recorded, { _tag: "Closed", openings: 0, remaining: 0 })
   })
 
+  it("of a circuit that has recovered from all of its openings, or had none, leaves nothing to recover from", () => {
+    for (
+      const [openings, remaining, age] of [[0, 0, 0], [0, 1_000, 0], [2, 1_000, 1_000], [2, 1_000, 2_000]] as const
+    ) {
+      const phase = fromRecorded(policy, { _tag: "Closed", openings, remaining }, 4, age, 100_000)
+      assert.deepInclude(phase, { recovery: undefined })
+    }
+  })
+
   it("lasts no longer than this process's policy allows, whatever was written", () => {
     const forever = 1e12
     const phase = fromRecorded(

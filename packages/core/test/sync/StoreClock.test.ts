@@ -62,6 +62,17 @@ describe("a store's clock", () => {
     }
   })
 
+  it("that says what is just possible is not taken for stepped", () => {
+    const after = (time: number, asked: number, answered: number) => {
+      const clock = new StoreClock()
+      clock.learn(1_000, 1, 0, 1)
+      clock.learn(time, 1, asked, answered)
+      return clock.at(0)
+    }
+    assert.strictEqual(after(1_003, 1, 2), 1_001, "the latest that the first answer left open")
+    assert.strictEqual(after(1_000, 2, 3), 999, "the earliest")
+  })
+
   it("goes on at the pace of the process's own", () => {
     const clock = new StoreClock()
     clock.learn(1_000, 1, 0, 1)
