@@ -174,7 +174,7 @@ describe("a process with background work", () => {
 
   it.effect("asks a store that tells of no changes every two seconds, for the circuits in use", () =>
     Effect.gen(function*() {
-      const [here, there] = yield* Effect.all([start(awake, { pushes: false }), start(awake)])
+      const [here, there] = yield* Effect.all([start(awake, { changes: undefined }), start(awake)])
       yield* here.succeed
       yield* there.fail
       yield* pass("3 seconds")

@@ -5,6 +5,7 @@ import {
   type CircuitEvent,
   type CircuitOpen,
   type CircuitRecord,
+  type CircuitRegister,
   CircuitStore,
   type Policy
 } from "@reclose/core"
@@ -26,15 +27,15 @@ export interface Process {
 
 export interface ProcessOptions {
   readonly decide?: Fate.Decide
-  /** Whether the store tells of changes. It does by default. */
-  readonly pushes?: boolean
+  /** What the store tells of changes: those there are by default, undefined for one that tells of none. */
+  readonly changes?: CircuitRegister["changes"]
 }
 
 /** Starts a process over the store. It ends with the scope. */
 export const start = Effect.fnUntraced(
-  function*(policy: Policy.Policy, { decide, pushes = true }: ProcessOptions = {}) {
+  function*(policy: Policy.Policy, { decide, ...changes }: ProcessOptions = {}) {
     const way = yield* FaultyStore.make(decide)
-    const store = pushes ? way.store : { ...way.store, changes: undefined }
+    const store = { ...way.store, ...changes }
     const breaker = yield* Effect.provideService(CircuitBreaker.make(policy), CircuitStore, store)
     const events: Array<CircuitEvent> = []
     yield* Effect.forkScoped(
