@@ -83,7 +83,7 @@ describe("a record's text", () => {
       }
     }))
 
-  it.effect.each([
+  it.effect.each<[string, string]>([
     ["that is empty", ""],
     ["that is no JSON", "{"],
     ["that is null", "null"],

@@ -10,24 +10,21 @@ const kept = Effect.provide(CircuitStore.layerMemory)
 const awake: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 const frozen: Policy.Policy = { ...awake, background: false }
 
-/** Counts the timers that are set from here on. */
-const withTimers = <A, E, R>(test: (timers: () => number) => Effect.Effect<A, E, R>) =>
+/** Counts the timers that are set from here on, and lets the machine sleep: the wall clock goes on meanwhile. */
+const withTimers = <A, E, R>(test: (timers: () => number, sleep: (millis: number) => void) => Effect.Effect<A, E, R>) =>
   Effect.flatMap(Clock.Clock, (clock) => {
     let timers = 0
+    let slept = 0
     const counting: Clock.Clock = {
-      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
-      currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-      monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-      currentTimeMillis: clock.currentTimeMillis,
-      currentTimeNanos: clock.currentTimeNanos,
-      monotonicTimeNanos: clock.monotonicTimeNanos,
+      ...clock,
+      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + slept,
       sleep: (duration) =>
         Effect.suspend(() => {
           timers++
           return Effect.ensuring(clock.sleep(duration), Effect.sync(() => timers--))
         })
     }
-    return Effect.provideService(test(() => timers), Clock.Clock, counting)
+    return Effect.provideService(test(() => timers, (millis) => slept += millis), Clock.Clock, counting)
   })
 
 describe("a process without background work", () => {
@@ -106,6 +103,61 @@ describe("a process without background work", () => {
       yield* there.fail
       yield* pass("30 seconds")
       assert.instanceOf(yield* here.succeed, CircuitOpen)
+    }).pipe(kept))
+
+  it.effect("asks before a call though its own clock stood still, if its machine has slept for a quarter of a second", () =>
+    withTimers((_, sleep) =>
+      Effect.gen(function*() {
+        const [here, there] = yield* Effect.all([start(frozen), start({ ...awake, openDuration: "10 minutes" })])
+        yield* here.succeed
+        yield* there.fail
+        yield* pass("2500 millis")
+        sleep(249)
+        assert.strictEqual(yield* here.succeed, "42", "beside the call")
+        yield* heard
+        yield* there.breaker.reset(key)
+        yield* pass("2500 millis")
+        sleep(1)
+        assert.instanceOf(yield* here.succeed, CircuitOpen, "known since, and still beside the call")
+        yield* heard
+        assert.strictEqual(yield* here.succeed, "42")
+        yield* there.fail
+        yield* pass("2500 millis")
+        sleep(250)
+        assert.instanceOf(yield* here.succeed, CircuitOpen, "before it")
+      })
+    ).pipe(kept))
+
+  it.effect("waits for what it has to ask before a call for a tenth of a second, and not again for two seconds", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* pass("20 seconds")
+      yield* here.way.partition
+      const late = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* pass("99 millis")
+      assert.isUndefined(late.pollUnsafe())
+      yield* pass("1 millis")
+      assert.strictEqual(yield* Fiber.join(late), "42")
+      assert.strictEqual(yield* here.succeed, "42", "at once")
+      yield* pass("1900 millis")
+      const again = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* heard
+      assert.isUndefined(again.pollUnsafe())
+      yield* here.way.heal
+      yield* pass("100 millis")
+      yield* Fiber.join(again)
+    }).pipe(kept))
+
+  it.effect("knows what it was told less than twenty seconds ago well enough not to wait", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* pass("19990 millis")
+      yield* here.way.partition
+      assert.strictEqual(yield* here.succeed, "42")
+      yield* here.way.heal
+      yield* pass("1 second")
     }).pipe(kept))
 
   it.effect("tells of a change of phase beside the call", () =>

@@ -1,7 +1,7 @@
 /** Probes: the one thing that waits for the store, so that a fleet sends no more of them than its policy says. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Duration, Effect, Fiber } from "effect"
 import { key, transitionsOf } from "../support.ts"
 import { heard, pass, type Process, record, start } from "./processes.ts"
 
@@ -84,6 +84,49 @@ describe("an opening whose time is up", () => {
         8,
         "nor does the store notice"
       )
+    }).pipe(kept))
+
+  it.effect("rejects while others ask the store, for as long as a trial may last", () =>
+    Effect.gen(function*() {
+      const [here] = yield* elapsedPair({ ...first, halfOpen: { maxDuration: "20 seconds" } })
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "20 millis" }))
+      const asking = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      const rejected = yield* here.succeed
+      assert.instanceOf(rejected, CircuitOpen)
+      assert.deepInclude(rejected, {
+        phase: "HalfOpen",
+        reason: "Probing",
+        retryAfter: Duration.seconds(20),
+        consecutiveOpenings: 1
+      })
+      yield* pass("1 second")
+      assert.strictEqual(yield* Fiber.join(asking), "42")
+    }).pipe(kept))
+
+  it.effect("rejects nothing while others ask, under an override that only measures; such calls decide nothing", () =>
+    Effect.gen(function*() {
+      const [here] = yield* elapsedPair()
+      yield* here.breaker.metricsOnly(key)
+      yield* pass("1 second")
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "20 millis" }))
+      const asking = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      assert.strictEqual(yield* here.fail, "down")
+      assert.strictEqual(asking.pollUnsafe(), undefined)
+      yield* pass("1 second")
+      assert.strictEqual(yield* Fiber.join(asking), "42")
+      assert.strictEqual(yield* here.phase, "Closed", "the probe alone decides")
+    }).pipe(kept))
+
+  it.effect("and that others were granted all of rejects, once the store has said so", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* elapsedPair({ ...first, halfOpen: { maxDuration: "20 seconds" } })
+      yield* here.way.decide(({ kind }) => ({ _tag: kind === "change" ? "LoseAnswer" : "Deliver" }))
+      const { isRunning } = yield* held(there)
+      assert.isTrue(isRunning())
+      yield* pass("5 seconds")
+      const rejected = yield* here.succeed
+      assert.instanceOf(rejected, CircuitOpen)
+      assert.deepInclude(rejected, { phase: "HalfOpen", reason: "Probing", retryAfter: Duration.seconds(15) })
     }).pipe(kept))
 
   it.effect("lets through as many as the policy says, in whatever processes they come", () =>

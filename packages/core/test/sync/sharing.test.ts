@@ -1,9 +1,9 @@
 /** Several processes over one store: what one decides, all know; what all count, opens for all. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
-import { Duration, Effect } from "effect"
+import { CircuitOpen, CircuitStore, Outcome, type Policy, TripRule } from "@reclose/core"
+import { Duration, Effect, Fiber } from "effect"
 import { key, transitionsOf } from "../support.ts"
-import { asked, heard, pass, record, start, used } from "./processes.ts"
+import { asked, heard, pass, type Process, record, start, used } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -158,6 +158,26 @@ describe("evidence", () => {
         : count?.failures
       assert.strictEqual(total, 12)
     }).pipe(kept))
+
+  it.effect.each<[string, boolean]>([["plain", false], ["classified", true]])(
+    "of %s calls that are slow is told as well, though none of them fails",
+    ([, isClassified]) =>
+      Effect.gen(function*() {
+        const tripRule = TripRule.slowCallRate({ slowerThan: "1 second", threshold: 1, window: 4, minimumCalls: 4 })
+        const [here, there] = yield* pair({ ...first, tripRule })
+        const slow = ({ breaker }: Process) =>
+          Effect.gen(function*() {
+            const classify = isClassified ? () => Outcome.success : undefined
+            const call = breaker.withBreaker(Effect.sleep("1 second"), { key, classify })
+            const fiber = yield* Effect.forkChild(call, { startImmediately: true })
+            yield* pass("1 second")
+            yield* Fiber.join(fiber)
+          })
+        for (const process of [here, there]) yield* Effect.replicateEffect(slow(process), 2)
+        yield* pass("5 seconds")
+        for (const process of [here, there]) assert.strictEqual(yield* process.phase, "Open")
+      }).pipe(kept)
+  )
 
   it.effect("is told once a second by each process at most, however often it fails", () =>
     Effect.gen(function*() {
