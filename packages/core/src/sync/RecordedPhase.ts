@@ -9,10 +9,8 @@ const left = (until: number, at: number): number => Math.max(0, Math.ceil(until 
 /** The phase for a record that is written at `at`. */
 export const toRecorded = ({ phase }: Circuit, at: number): RecordPhase => {
   switch (phase._tag) {
-    case "Closed": {
-      const openings = openingsOf(phase, at)
-      return { _tag: "Closed", openings, remaining: openings > 0 ? left(phase.recovery?.until ?? at, at) : 0 }
-    }
+    case "Closed":
+      return { _tag: "Closed", openings: openingsOf(phase, at), remaining: left(phase.recovery?.until ?? at, at) }
     case "Open":
       return { _tag: "Open", openings: phase.openings, duration: phase.duration, remaining: left(phase.until, at) }
     case "HalfOpen": {
