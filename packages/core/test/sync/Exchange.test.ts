@@ -97,6 +97,7 @@ describe("a store that can't be reached", () => {
       assert.strictEqual((yield* record)?.phase._tag, "Open")
       const told = here.events.map(({ _tag }) => _tag)
       assert.deepStrictEqual(told, ["Transition", "StoreFailed", "StoreRecovered"])
+      assert.deepInclude(here.events[1], { key, operation: "replace" })
     }).pipe(evenly, kept))
 
   it.effect("is told of again after it was reached in between", () =>

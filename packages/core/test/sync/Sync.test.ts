@@ -37,8 +37,10 @@ describe("a change that the store tells of", () => {
     Effect.gen(function*() {
       const { changed, here } = yield* told()
       yield* here.succeed
+      yield* put({})
+      yield* changed(1)
       yield* put({ generation: 3, phase: { _tag: "Open", openings: 1, duration: 9_000, remaining: 9_000 } })
-      assert.strictEqual(yield* asks(here, changed(1, 3)), 1)
+      assert.strictEqual(yield* asks(here, changed(2, 3)), 1)
       assert.strictEqual(yield* here.phase, "Open")
     }).pipe(kept))
 
@@ -82,6 +84,40 @@ describe("a change that the store tells of", () => {
       assert.strictEqual(yield* asks(here, asking), 0)
     }).pipe(kept))
 
+  it.effect("is asked for once, though it is gone by then", () =>
+    Effect.gen(function*() {
+      const { changed, here } = yield* told()
+      yield* here.succeed
+      yield* put({})
+      assert.strictEqual(yield* asks(here, Effect.andThen(changed(9, 9), pass("5 seconds"))), 1)
+    }).pipe(kept))
+
+  it.effect("is no reason to read before the process tells something later", () =>
+    Effect.gen(function*() {
+      const { changed, here } = yield* told()
+      yield* here.succeed
+      yield* put({ generation: 3 })
+      yield* changed(1, 3)
+      const reads = yield* here.way.count("read")
+      yield* here.breaker.reset(key)
+      yield* heard
+      assert.isAbove((yield* record)?.generation ?? 0, 3)
+      assert.strictEqual(yield* here.way.count("read"), reads)
+    }).pipe(kept))
+
+  it.effect("of one's own is not asked for, though it is told of before the answer", () =>
+    Effect.gen(function*() {
+      const here = yield* start(first)
+      yield* here.fail
+      yield* heard
+      const reads = yield* here.way.count("read")
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "100 millis" }))
+      yield* here.breaker.reset(key)
+      yield* pass("1 second")
+      assert.strictEqual((yield* record)?.phase._tag, "Closed")
+      assert.strictEqual(yield* here.way.count("read"), reads)
+    }).pipe(kept))
+
   it.effect("and that is later than what was read, is asked for again", () =>
     Effect.gen(function*() {
       const { changed, here } = yield* told()
@@ -101,7 +137,9 @@ describe("a change that the store tells of", () => {
       const { here, missed } = yield* told()
       yield* here.succeed
       yield* here.breaker.withBreaker(Effect.void, "other")
-      assert.strictEqual(yield* asks(here, missed), 2)
+      yield* Effect.forkScoped(here.breaker.isolate("isolated"), { startImmediately: true })
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "100 millis" }))
+      assert.strictEqual(yield* asks(here, missed), 2, "all at once")
       yield* pass("4 minutes")
       yield* here.succeed
       yield* missed
@@ -113,6 +151,7 @@ describe("a change that the store tells of", () => {
     Effect.gen(function*() {
       const { here, missed } = yield* told({ ...first, openDuration: "1 hour" })
       yield* here.fail
+      yield* missed
       yield* pass("20 minutes")
       assert.strictEqual(yield* asks(here, missed), 1)
     }).pipe(kept))
@@ -138,7 +177,83 @@ describe("a store that stops to tell of changes", () => {
     }).pipe(kept))
 })
 
+describe("a process that knows that somebody fails", () => {
+  it.effect("tells every second how its own calls went", () =>
+    Effect.gen(function*() {
+      const [here, there] = [yield* start(rate), yield* start(rate)]
+      yield* here.succeed
+      yield* there.succeed
+      yield* here.fail
+      yield* pass("2 seconds")
+      const before = yield* there.way.count("replace")
+      yield* Effect.replicateEffect(there.succeed, 3)
+      yield* pass("1 second")
+      assert.strictEqual((yield* there.way.count("replace")) - before, 1)
+    }).pipe(kept))
+
+  it.effect("has nothing to say of successes from before the failure", () =>
+    Effect.gen(function*() {
+      const policy = { ...first, tripRule: TripRule.consecutive(100) }
+      const [here, there] = [yield* start(policy), yield* start(policy)]
+      yield* there.succeed
+      yield* here.fail
+      yield* pass("5 seconds")
+      yield* here.succeed
+      yield* pass("5 seconds")
+      yield* here.succeed
+      yield* pass("5 seconds")
+      yield* there.fail
+      yield* pass("10 seconds")
+      assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 1 }])
+    }).pipe(kept))
+})
+
 describe("a process", () => {
+  it.effect("tells an operator's act at once, whatever else has time", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...first, tripRule: TripRule.consecutive(100) })
+      yield* here.fail
+      yield* heard
+      yield* here.breaker.metricsOnly(key)
+      yield* here.fail
+      yield* heard
+      assert.strictEqual((yield* record)?.override, "MetricsOnly")
+    }).pipe(kept))
+
+  it.effect("that has just looked tells its first failure at once all the same", () =>
+    Effect.gen(function*() {
+      const { here, missed } = yield* told({ ...first, tripRule: TripRule.consecutive(100) })
+      yield* here.succeed
+      yield* missed
+      yield* here.fail
+      yield* heard
+      assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 1 }])
+    }).pipe(kept))
+
+  it.effect("goes by a policy from its update on", () =>
+    Effect.gen(function*() {
+      const here = yield* start(first)
+      yield* here.succeed
+      yield* here.breaker.update({ ...first, idleTimeToLive: "10 minutes" })
+      yield* here.fail
+      yield* heard
+      assert.strictEqual((yield* record)?.timeToLive, 630_000)
+    }).pipe(kept))
+
+  it.effect("flushes all circuits at once", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...first, background: false })
+      yield* here.way.decide(({ kind }) => ({
+        _tag: "Deliver",
+        ...(kind === "replace" ? { answerDelay: "200 millis" } : {})
+      }))
+      for (const key of ["a", "b", "c"]) yield* Effect.flip(here.breaker.withBreaker(Effect.fail("down"), key))
+      const flush = yield* Effect.forkChild(here.breaker.flush, { startImmediately: true })
+      yield* pass("200 millis")
+      assert.isDefined(flush.pollUnsafe())
+      assert.strictEqual(yield* here.way.count("replace"), 3)
+    }).pipe(kept))
+
   it.effect("has a name of its own in the records that it writes", () =>
     Effect.gen(function*() {
       const processes = yield* Effect.replicateEffect(start({ ...first, tripRule: TripRule.consecutive(100) }), 3)
@@ -157,6 +272,7 @@ describe("a process", () => {
       yield* here.fail
       yield* heard
       yield* there.succeed
+      yield* heard
       assert.strictEqual(yield* there.way.count("replace"), 0)
       yield* pass("1 second")
       assert.strictEqual(yield* there.way.count("replace"), 1)

@@ -1,6 +1,7 @@
 /** Processes that are frozen between calls: nothing is done but beside calls, and when `flush` asks for it. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
+import { FaultyStore } from "@reclose/core/testing"
 import { Clock, Effect, Fiber } from "effect"
 import { key } from "../support.ts"
 import { asked, heard, pass, record, start } from "./processes.ts"
@@ -160,6 +161,55 @@ describe("a process without background work", () => {
       yield* pass("1 second")
     }).pipe(kept))
 
+  it.effect("that slept for long asks anew, though it had asked before", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(frozen), start({ ...awake, openDuration: "10 minutes" })])
+      yield* here.succeed
+      yield* pass("3 seconds")
+      yield* here.succeed
+      yield* heard
+      yield* there.fail
+      yield* pass("30 seconds")
+      assert.instanceOf(yield* here.succeed, CircuitOpen)
+    }).pipe(kept))
+
+  it.effect("asks again beside a call two seconds after it was asked, and not before", () =>
+    Effect.gen(function*() {
+      const here = yield* start(frozen)
+      yield* here.succeed
+      yield* heard
+      const before = yield* asked(here)
+      yield* pass("1750 millis")
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual(yield* asked(here), before)
+      yield* pass("250 millis")
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual(yield* asked(here), before + 1)
+    }).pipe(kept))
+
+  it.effect("tells what was not due yet beside the first call after it is", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...frozen, tripRule: TripRule.failures({ failures: 100, window: "1 minute" }) })
+      const told = Effect.map(record, (record) => {
+        const [count] = record?.evidence ?? []
+        return count?._tag === "Time" ? count.buckets.reduce((sum, [, , hits]) => sum + hits, 0) : 0
+      })
+      yield* here.fail
+      yield* heard
+      yield* here.fail
+      yield* pass("750 millis")
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual(yield* told, 1)
+      yield* pass("250 millis")
+      assert.strictEqual(yield* told, 1)
+      yield* here.succeed
+      yield* heard
+      assert.strictEqual(yield* told, 2)
+    }).pipe(kept))
+
   it.effect("tells of a change of phase beside the call", () =>
     Effect.gen(function*() {
       const here = yield* start(frozen)
@@ -244,6 +294,26 @@ describe("a process with background work", () => {
       yield* here.fail
       yield* pass("5 seconds")
       assert.isAtMost((yield* asked(here)) - before, 1, "the first use reads")
+      assert.isUndefined(yield* record)
+      yield* pass("30 seconds")
+      assert.strictEqual(yield* here.succeed, "42", "it probes by itself")
+      assert.strictEqual(yield* here.phase, "Closed")
+    }).pipe(kept))
+
+  it.effect("ends with its scope, also where a store that is down was to be asked again", () =>
+    Effect.gen(function*() {
+      const way = yield* FaultyStore.make()
+      yield* Effect.scoped(Effect.gen(function*() {
+        const here = yield* start(awake)
+        yield* here.succeed
+        yield* way.decide(() => ({ _tag: "Fail" }))
+        yield* here.fail
+        yield* pass("10 seconds")
+      })).pipe(Effect.provideService(CircuitStore, way.store))
+      yield* way.decide(() => ({ _tag: "Deliver" }))
+      const before = yield* way.count()
+      yield* pass("1 minute")
+      assert.strictEqual(yield* way.count(), before)
       assert.isUndefined(yield* record)
     }).pipe(kept))
 })

@@ -185,6 +185,51 @@ describe("a probe", () => {
       assert.strictEqual(yield* there.succeed, "42", "given back")
     }).pipe(kept))
 
+  it.effect("that was granted to a call which went away, by an answer that was lost, is given back once it is known", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* elapsedPair({ ...first, halfOpen: { maxDuration: "1 hour" } })
+      yield* here.way.next("replace", { _tag: "LoseAnswer" })
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* heard
+      yield* Fiber.interrupt(call)
+      assert.deepInclude((yield* record)?.phase, { _tag: "HalfOpen", probes: [0] })
+      yield* pass("5 seconds")
+      assert.deepInclude((yield* record)?.phase, { _tag: "HalfOpen", probes: [] })
+      assert.strictEqual(yield* there.succeed, "42")
+    }).pipe(kept))
+
+  it.effect("that was granted twice over, by an answer to a repeated write, is made once", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* elapsedPair()
+      yield* here.way.next("replace", { _tag: "Duplicate", answer: "Second" })
+      assert.strictEqual(yield* here.succeed, "42")
+      yield* heard
+      assert.strictEqual(yield* there.phase, "Closed")
+    }).pipe(kept))
+
+  it.effect("is asked for in each opening, by the same process as well", () =>
+    Effect.gen(function*() {
+      const [here] = yield* elapsedPair()
+      for (let opening = 0; opening < 3; opening++) {
+        assert.strictEqual(yield* here.fail, "down")
+        yield* pass("30 seconds")
+      }
+      assert.strictEqual(yield* here.succeed, "42")
+      assert.strictEqual(yield* here.phase, "Closed")
+    }).pipe(kept))
+
+  it.effect("is not asked for where those that are out and asked for are all there may be", () =>
+    Effect.gen(function*() {
+      const [here] = yield* elapsedPair({ ...first, halfOpen: { permits: 2, successThreshold: 2 } })
+      assert.isTrue((yield* held(here)).isRunning())
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "20 millis" }))
+      const asking = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      const third = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      assert.isDefined(third.pollUnsafe())
+      yield* pass("1 second")
+      assert.strictEqual(yield* Fiber.join(asking), "42")
+    }).pipe(kept))
+
   it.effect("that is interrupted is given back to all", () =>
     Effect.gen(function*() {
       const [here, there] = yield* elapsedPair()
@@ -213,6 +258,8 @@ describe("a probe", () => {
       const calls = yield* Effect.replicateEffect(held(here), 5)
       yield* pass("600 millis")
       assert.strictEqual(calls.filter(({ isRunning }) => isRunning()).length, 1)
+      const failed = here.events.flatMap((event) => event._tag === "StoreFailed" ? [event.operation] : [])
+      assert.deepStrictEqual(failed, ["replace"])
       yield* here.way.heal
       yield* pass("2 seconds")
     }).pipe(kept))

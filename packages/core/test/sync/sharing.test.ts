@@ -117,6 +117,18 @@ describe("evidence", () => {
       assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 1 }])
     }).pipe(kept))
 
+  it.effect("is judged once all who have something to say had four seconds to say it", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* pair({ ...first, tripRule: TripRule.consecutive(3) })
+      yield* used([here, there])
+      yield* Effect.replicateEffect(here.fail, 2)
+      yield* there.fail
+      yield* pass("3900 millis")
+      assert.strictEqual(yield* here.phase, "Closed")
+      yield* pass("1200 millis")
+      for (const { phase } of [here, there]) assert.strictEqual(yield* phase, "Open")
+    }).pipe(kept))
+
   it.effect("about a rate weighs one process's failures against the others' successes", () =>
     Effect.gen(function*() {
       const tripRule = TripRule.failureRate({ threshold: 0.5, window: 20, minimumCalls: 10 })
@@ -263,6 +275,36 @@ describe("a quorum", () => {
       for (const process of processes.slice(0, 2)) yield* Effect.replicateEffect(process.fail, 3)
       yield* pass("3 seconds")
       for (const { phase } of processes) assert.strictEqual(yield* phase, "Open")
+    }).pipe(kept))
+
+  it.effect("counts processes that see enough to judge by themselves, though their calls are no news", () =>
+    Effect.gen(function*() {
+      const tripRule = TripRule.failureRate({ threshold: 0.5, window: 20, minimumCalls: 10 })
+      const processes = yield* startAll(3, { ...two, tripRule })
+      yield* used(processes)
+      for (const process of processes.slice(0, 2)) {
+        yield* Effect.replicateEffect(process.fail, 20)
+        yield* pass("3 seconds")
+      }
+      for (const { phase } of processes) assert.strictEqual(yield* phase, "Open")
+    }).pipe(kept))
+
+  it.effect("counts a process as failing for as long as its probes fail, and no more with one that succeeds", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...two, openDuration: "50 seconds" })
+      yield* Effect.replicateEffect(here.fail, 3)
+      const failedAt = Effect.map(record, (record) => record?.failing[0]?.[1])
+      yield* pass("50 seconds")
+      const before = (yield* failedAt) ?? 0
+      assert.isBelow(before, 2_000)
+      assert.strictEqual(yield* here.fail, "down", "its probe")
+      yield* pass("5 seconds")
+      const after = (yield* failedAt) ?? 0
+      assert.isAtLeast(after, 50_000)
+      yield* pass("45 seconds")
+      assert.strictEqual(yield* here.succeed, "42")
+      yield* pass("5 seconds")
+      assert.strictEqual(yield* failedAt, after)
     }).pipe(kept))
 
   it.effect("lets a process's own opening end without a trace in the others", () =>

@@ -1,0 +1,59 @@
+/** Keys that a process doesn't know yet, or no more. */
+import { assert, describe, it } from "@effect/vitest"
+import { CircuitStore, type Policy, TripRule } from "@reclose/core"
+import { Effect } from "effect"
+import { key } from "../support.ts"
+import { heard, pass, put, record, start } from "./processes.ts"
+
+const kept = Effect.provide(CircuitStore.layerMemory)
+
+const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
+
+/** A process with room for one circuit, that tells of failures. */
+const small: Policy.Policy = { ...first, tripRule: TripRule.consecutive(100), maxKeys: 1 }
+
+describe("the first use of a key", () => {
+  it.effect("finds an opening whose time is up: its call is the probe", () =>
+    Effect.gen(function*() {
+      yield* put({ generation: 3, phase: { _tag: "Open", openings: 1, duration: 1_000, remaining: 1_000 } })
+      yield* pass("2 seconds")
+      const here = yield* start(first)
+      assert.strictEqual(yield* here.fail, "down")
+      yield* heard
+      assert.deepInclude((yield* record)?.phase, { _tag: "Open", openings: 2 })
+    }).pipe(kept))
+
+  it.effect("reads what is known then until something is told: not again before that", () =>
+    Effect.gen(function*() {
+      yield* put({})
+      const here = yield* start(first)
+      yield* here.fail
+      yield* heard
+      assert.strictEqual((yield* record)?.phase._tag, "Open")
+      assert.strictEqual(yield* here.way.count("read"), 1)
+    }).pipe(kept))
+})
+
+describe("a key that was forgotten for others", () => {
+  it.effect("is read again when it is used again", () =>
+    Effect.gen(function*() {
+      const here = yield* start(small)
+      yield* here.succeed
+      yield* here.breaker.withBreaker(Effect.void, "other")
+      yield* put({ generation: 3, phase: { _tag: "Open", openings: 1, duration: 9_000, remaining: 9_000 } })
+      yield* Effect.flip(here.breaker.withBreaker(Effect.void, key))
+      assert.strictEqual(yield* here.way.count("read", key), 2)
+    }).pipe(kept))
+
+  it.effect("tells nothing any more", () =>
+    Effect.gen(function*() {
+      const here = yield* start(small)
+      yield* here.fail
+      yield* heard
+      yield* here.fail
+      yield* here.breaker.withBreaker(Effect.void, "other")
+      const before = yield* here.way.count("replace", key)
+      yield* pass("5 seconds")
+      assert.strictEqual(yield* here.way.count("replace", key), before)
+    }).pipe(kept))
+})
