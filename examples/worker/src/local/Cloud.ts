@@ -1,17 +1,21 @@
 /** What the worker has around it in AWS, on this machine: a DynamoDB emulator, queues, and containers of its bundle. */
 import { DynamoClient, DynamoTable } from "@reclose/dynamodb"
-import type { SQSEvent } from "aws-lambda"
+import type { SQSBatchResponse, SQSEvent } from "aws-lambda"
 import { Data, Effect } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { programs, start as startServer } from "../../../../packages/dynamodb/test/DynamoServer.ts"
-import type { ContainerOptions } from "../../../../packages/lambda/test/runtime/RuntimeApi.ts"
+import type {
+  ContainerError,
+  ContainerOptions,
+  ErrorReport
+} from "../../../../packages/lambda/test/runtime/RuntimeApi.ts"
+import { answerOf } from "../../../../packages/lambda/test/sqs/EventSource.ts"
+import { Queue, region } from "../../../../packages/lambda/test/sqs/SqsModel.ts"
+import { type SqsServer, startSqs } from "../../../../packages/lambda/test/sqs/SqsServer.ts"
 import { bundle } from "../../infra/bundle.ts"
 import * as Containers from "./Containers.ts"
-import * as EventSource from "./EventSource.ts"
-import type { Queue } from "./Queue.ts"
-import * as Sqs from "./Sqs.ts"
 
 export const circuitsTable = "circuits"
 export const service = "worker"
@@ -26,12 +30,14 @@ export interface CloudOptions {
   readonly policy: object
   /** How many containers there are at most: 2 unless set. */
   readonly containers?: number
-  /** How long a message that was received is invisible, in milliseconds: 30 seconds unless set. */
+  /** How long a message that was received is invisible, in seconds: 30 unless set. */
   readonly visibilityTimeout?: number
   /** How often a message may be received: 10 unless set. */
   readonly maxReceiveCount?: number
   /** How long an invocation may take, in milliseconds: 10 seconds unless set. */
   readonly timeout?: number
+  /** Variables of the function that differ from what is set up here: `undefined` for one that is missing. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   /** The folder of the bundle, for who has made it: a new one unless set. */
   readonly code?: string
 }
@@ -39,9 +45,10 @@ export interface CloudOptions {
 export interface Cloud {
   readonly queue: Queue
   readonly deadLetters: Queue
+  readonly sqs: SqsServer
   readonly containers: Containers.Containers
   /** Hands a batch of messages to the function. */
-  readonly invokeBatch: EventSource.Invoke<never>
+  readonly invokeBatch: (event: SQSEvent) => Effect.Effect<SQSBatchResponse, ContainerError | ErrorReport>
   readonly dynamoEndpoint: string
   /** For who starts containers of his own. */
   readonly containerOptions: ContainerOptions
@@ -65,54 +72,56 @@ export const makeCode = (entry = join(import.meta.dirname, "../lambda.ts")) =>
     (outdir) => Effect.promise(() => bundle({ entry, outdir }))
   )
 
+const withoutMissing = (variables: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(variables).flatMap(([name, value]) => value === undefined ? [] : [[name, value]])
+  )
+
 /** Sets all of it up, until the scope closes. */
 export const open = Effect.fnUntraced(function*(options: CloudOptions) {
   const { containers: most = 2, maxReceiveCount = 10, origins, policy, timeout = 10_000, visibilityTimeout } = options
   const dynamo = yield* emulator
   const client = DynamoClient.layer({
     endpoint: dynamo.endpoint,
-    region: EventSource.region,
+    region,
     credentials: { accessKeyId: "test", secretAccessKey: "test" }
   })
   yield* DynamoTable.createTable({ tableName: circuitsTable }).pipe(
     Effect.provide(client),
     Effect.mapError(({ message }) => new CloudError({ message }))
   )
-  const { deadLetters, queue } = Sqs.makeQueues({
+  const deadLetters = new Queue({ name: "jobs-dead-letters" })
+  const queue = new Queue({
     name: "jobs",
-    maxReceiveCount,
+    redrive: { maxReceiveCount, to: deadLetters },
     ...(visibilityTimeout === undefined ? {} : { visibilityTimeout })
   })
-  const sqs = yield* Sqs.serve([queue, deadLetters])
+  const sqs = yield* startSqs(queue, deadLetters)
   const root = options.code ?? (yield* makeCode())
   const containerOptions: ContainerOptions = {
     root,
     timeout,
     functionName: service,
-    environment: {
+    environment: withoutMissing({
       AWS_ENDPOINT_URL_DYNAMODB: dynamo.endpoint,
       AWS_ENDPOINT_URL_SQS: sqs.endpoint,
       ALLOWED_ORIGINS: origins.join(","),
       CIRCUITS_TABLE: circuitsTable,
-      QUEUE_URL: sqs.url(queue),
-      DEAD_LETTER_QUEUE_URL: sqs.url(deadLetters),
+      QUEUE_URL: sqs.urlOf(queue),
+      DEAD_LETTER_QUEUE_URL: sqs.urlOf(deadLetters),
       MAX_RECEIVE_COUNT: String(maxReceiveCount),
       POLICY: JSON.stringify(policy),
-      SERVICE: service
-    }
+      SERVICE: service,
+      ...options.environment
+    })
   }
   const containers = yield* Containers.make({ ...containerOptions, most })
-  const invokeBatch = (event: SQSEvent) =>
-    containers.invoke(event).pipe(
-      // Of an invocation that failed, and of a container that is gone, Lambda leaves the whole batch in the queue.
-      Effect.map(({ end }) => end._tag === "Succeeded" ? EventSource.toResponse(end.result) : undefined),
-      Effect.catchTag("ContainerError", () => Effect.undefined)
-    )
   const cloud: Cloud = {
     queue,
     deadLetters,
+    sqs,
     containers,
-    invokeBatch,
+    invokeBatch: (event) => Effect.flatMap(containers.invoke(event), answerOf),
     dynamoEndpoint: dynamo.endpoint,
     containerOptions
   }

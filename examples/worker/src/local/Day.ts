@@ -2,10 +2,11 @@
  * A day in the worker's life, in seconds: jobs come in, one dependency fails, its circuit opens for all containers, its
  * jobs go back to the queue, the containers die and others take over, the dependency recovers, the queue drains.
  */
+import type { SQSEvent } from "aws-lambda"
 import { Clock, Effect, PubSub, Schema, Stream } from "effect"
+import { poll } from "../../../../packages/lambda/test/sqs/EventSource.ts"
 import type { Cloud } from "./Cloud.ts"
 import * as CloudModule from "./Cloud.ts"
-import * as EventSource from "./EventSource.ts"
 import * as Upstream from "./Upstream.ts"
 
 /** Something that happened, in milliseconds from the start. */
@@ -81,7 +82,7 @@ export const live = Effect.fnUntraced(function*(tell: (news: News) => Effect.Eff
     origins: [names.quotes.url, names.orders.url],
     policy,
     // Longer than any job may take, and no longer: what a dead container held has to come back within the day.
-    visibilityTimeout: 2_000
+    visibilityTimeout: 2
   })
   return yield* play(cloud, names, tell)
 }, Effect.scoped)
@@ -119,7 +120,7 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
         id: `${name}-${sent}`,
         request: { method: "POST", url: `${url}/${name}/${sent}`, body: { nth: sent } }
       }
-      queue.send(JSON.stringify(job), {}, 0, yield* Clock.currentTimeMillis)
+      queue.send({ body: JSON.stringify(job) }, yield* Clock.currentTimeMillis)
       sent++
       yield* Effect.sleep(script.gap)
     }
@@ -130,15 +131,19 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
   let wasted = 0
   let returned = 0
   let untouched = 0
-  const invoke: EventSource.Invoke<never> = (event) =>
+  const back = (messages: ReadonlyArray<unknown>) =>
+    Effect.sync(() => {
+      returned += messages.length
+    })
+  const invoke = (event: SQSEvent) =>
     Effect.suspend(() => {
       if (names.quotes.health !== "healthy") {
         attempted += event.Records.filter(({ body }) => body.includes(names.quotes.url)).length
       }
-      return Effect.tap(cloud.invokeBatch(event), (response) =>
-        Effect.sync(() => {
-          returned += response?.batchItemFailures.length ?? event.Records.length
-        }))
+      return cloud.invokeBatch(event).pipe(
+        Effect.tap(({ batchItemFailures }) => back(batchItemFailures)),
+        Effect.tapError(() => back(event.Records))
+      )
     })
 
   const fate = Effect.gen(function*() {
@@ -157,20 +162,20 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
   })
 
   const drained = Effect.gen(function*() {
-    while (queue.all().length > 0 && (yield* elapsed) < script.endsAt) yield* Effect.sleep("20 millis")
+    while (queue.all.length > 0 && (yield* elapsed) < script.endsAt) yield* Effect.sleep("20 millis")
   })
 
   yield* story("jobs come in for quotes and orders, and containers take them in batches")
-  yield* Effect.forkScoped(EventSource.poll(queue, invoke, { batchSize: 5, concurrency: 2 }))
+  yield* Effect.forkScoped(poll(queue, { batchSize: 5, concurrency: 2 }, invoke))
   yield* Effect.all([send, fate], { concurrency: "unbounded", discard: true })
   yield* drained
   const millis = yield* elapsed
-  yield* story(queue.all().length === 0 ? "the queue is empty" : `${queue.all().length} jobs are left in the queue`)
+  yield* story(queue.all.length === 0 ? "the queue is empty" : `${queue.all.length} jobs are left in the queue`)
   const outcome: Outcome = {
     sent,
     done: names.quotes.done.size + names.orders.done.size,
-    left: queue.all().length,
-    dead: deadLetters.all().length,
+    left: queue.all.length,
+    dead: deadLetters.all.length,
     wasted,
     attempted,
     returned,

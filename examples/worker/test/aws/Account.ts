@@ -8,8 +8,8 @@ import type { ServeError } from "effect/http/HttpServerError"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { DynamoServerError, programs, start } from "../../../../packages/dynamodb/test/DynamoServer.ts"
-import type { Queue } from "../../src/local/Queue.ts"
-import { account, serve } from "../../src/local/Sqs.ts"
+import { account, type Queue, region } from "../../../../packages/lambda/test/sqs/SqsModel.ts"
+import { startSqs } from "../../../../packages/lambda/test/sqs/SqsServer.ts"
 import { bootstrap } from "./Bootstrap.ts"
 import { makeCloudFormation } from "./CloudFormation.ts"
 import { makeCloudWatch } from "./CloudWatch.ts"
@@ -21,8 +21,6 @@ import { makeSsm } from "./Ssm.ts"
 import { makeStacks, type Stacks } from "./Stacks.ts"
 import { makeSts } from "./Sts.ts"
 import { type Answer, forwarded, type Parameters, type Service, text } from "./Wire.ts"
-
-const region = "eu-central-1"
 
 export interface Account {
   readonly endpoint: string
@@ -98,8 +96,8 @@ export const startAccount: Effect.Effect<Account, DynamoServerError | ServeError
     const [dynoxide] = programs
     if (dynoxide === undefined) return yield* Effect.die(new Error("there is no DynamoDB emulator"))
     const emulator = yield* start(dynoxide)
-    const queues: Array<Queue> = []
-    const sqs = yield* serve(queues)
+    const sqs = yield* startSqs()
+    const { queues } = sqs
     const functions = yield* makeFunctions
 
     const dynamo = async (operation: string, input: object): Promise<Parameters> => {
@@ -159,7 +157,7 @@ export const startAccount: Effect.Effect<Account, DynamoServerError | ServeError
 
     const cloudWatch = makeCloudWatch((namespace, name, { QueueName }) =>
       namespace === "AWS/SQS" && name === "ApproximateNumberOfMessagesVisible"
-        ? queues.find((queue) => queue.name === QueueName)?.all().filter(({ visibleAt }) => visibleAt <= Date.now())
+        ? queues.find((queue) => queue.name === QueueName)?.all.filter(({ visibleAt }) => visibleAt <= Date.now())
           .length
         : undefined
     )

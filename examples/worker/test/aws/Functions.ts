@@ -1,13 +1,13 @@
 /** AWS Lambda: functions whose code came from S3, run in containers that are processes of their own. */
-import type { SQSBatchResponse, SQSEvent } from "aws-lambda"
+import type { SQSEvent } from "aws-lambda"
 import { Effect, Exit, Fiber, PubSub, Scope, Stream } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { ContainerError, Invocation } from "../../../../packages/lambda/test/runtime/RuntimeApi.ts"
+import { answerOf, poll } from "../../../../packages/lambda/test/sqs/EventSource.ts"
+import type { Queue } from "../../../../packages/lambda/test/sqs/SqsModel.ts"
 import * as Containers from "../../src/local/Containers.ts"
-import { poll } from "../../src/local/EventSource.ts"
-import type { Queue } from "../../src/local/Queue.ts"
 import { unzip } from "./Zip.ts"
 
 export interface Configuration {
@@ -48,20 +48,6 @@ interface Running {
 
 /** As many as Lambda lets an event source of SQS begin with. */
 const maxContainers = 5
-
-/** What of a batch goes back to the queue: what the function names, or all of it when it failed or made no sense. */
-const responseOf = (
-  { end }: Invocation,
-  { Records }: SQSEvent,
-  reportsFailures: boolean
-): SQSBatchResponse | undefined => {
-  if (end._tag === "Failed") return undefined
-  // Whatever a function answers; without the name of a message it makes no sense.
-  const response = (reportsFailures ? end.result : undefined) as Partial<SQSBatchResponse> | null | undefined
-  const batchItemFailures = response?.batchItemFailures ?? []
-  const known = new Set(Records.map(({ messageId }) => messageId))
-  return batchItemFailures.every(({ itemIdentifier }) => known.has(itemIdentifier)) ? { batchItemFailures } : undefined
-}
 
 export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effect.gen(function*() {
   const owner = yield* Effect.scope
@@ -106,15 +92,11 @@ export const makeFunctions: Effect.Effect<Functions, never, Scope.Scope> = Effec
     remove: (name) => Effect.runPromise(close(name)),
     invoke,
     recycle: (name) => Effect.runPromise(functions.get(name)?.containers.kill ?? Effect.void),
-    connect: (mapping) => {
+    connect: ({ batchSize, functionName, id, queue, reportsFailures }) => {
       const handle = (event: SQSEvent) =>
-        invoke(mapping.functionName, event).pipe(
-          Effect.map((invocation) => responseOf(invocation, event, mapping.reportsFailures)),
-          // A function that can't be run leaves its messages where they are.
-          Effect.catchCause(() => Effect.succeed(undefined))
-        )
-      const polling = poll(mapping.queue, handle, { batchSize: mapping.batchSize, concurrency: 1 })
-      pollers.set(mapping.id, Effect.runSync(Effect.forkIn(polling, owner)))
+        Effect.flatMap(invoke(functionName, event), (invocation) => answerOf(invocation, { reportsFailures }))
+      const polling = poll(queue, { batchSize, concurrency: 1 }, handle)
+      pollers.set(id, Effect.runSync(Effect.forkIn(polling, owner)))
     },
     disconnect: async (id) => {
       const poller = pollers.get(id)

@@ -1,5 +1,5 @@
 /** The kinds of resources that a worker's stack is made of, and what is made of them on this machine. */
-import { Queue } from "../../src/local/Queue.ts"
+import { Queue } from "../../../../packages/lambda/test/sqs/SqsModel.ts"
 import type { Statement } from "./Iam.ts"
 import { lambdaTypes, logGroupArn } from "./LambdaResources.ts"
 import type { Properties, ResourceType } from "./Stacks.ts"
@@ -44,7 +44,7 @@ const queue = ({ account, endpoint, queues, region }: World): ResourceType => {
   const arnOf = (name: string) => `arn:aws:sqs:${region}:${account}:${name}`
   return {
     properties: {
-      MessageRetentionPeriod: "updates",
+      MessageRetentionPeriod: "replaces",
       RedrivePolicy: "replaces",
       SqsManagedSseEnabled: "updates",
       VisibilityTimeout: "replaces"
@@ -58,15 +58,16 @@ const queue = ({ account, endpoint, queues, region }: World): ResourceType => {
       queues.push(
         new Queue({
           name,
-          visibilityTimeout: number(properties, "VisibilityTimeout", 30) * 1000,
+          visibilityTimeout: number(properties, "VisibilityTimeout", 30),
+          retention: number(properties, "MessageRetentionPeriod", 345_600),
           ...(redrive === undefined || deadLetters === undefined
             ? {}
-            : { redrive: { deadLetters, maxReceiveCount: number(redrive, "maxReceiveCount", Number.NaN) } })
+            : { redrive: { to: deadLetters, maxReceiveCount: number(redrive, "maxReceiveCount", Number.NaN) } })
         })
       )
       return { id: `${endpoint()}/${account}/${name}`, attributes: { Arn: arnOf(name), QueueName: name } }
     },
-    // Retention and encryption: nothing to see of them in a test.
+    // Encryption: nothing to see of it in a test.
     update: (made) => made,
     remove: ({ attributes }) => {
       const at = queues.findIndex(({ name }) => name === attributes["QueueName"])

@@ -1,5 +1,5 @@
 /** What kinds of resources are made from: properties of the right type, and the world that they come into. */
-import type { Queue } from "../../src/local/Queue.ts"
+import type { Queue } from "../../../../packages/lambda/test/sqs/SqsModel.ts"
 import type { Functions } from "./Functions.ts"
 import type { Iam } from "./Iam.ts"
 import type { Objects } from "./S3.ts"

@@ -157,11 +157,11 @@ describe.skipIf(!isRunnable)("the worker", { timeout: 120_000 }, () => {
   it("puts back a job whose circuit is open, and sends what is no job to the dead letters", async () => {
     const queue = queueAt(output("QueueUrl"))
     const deadLetters = queueAt(output("DeadLetterQueueUrl"))
-    const bodies = (from: typeof queue) => from.all().map(({ body }) => body)
-    for (const body of [job("five"), "no job"]) queue.send(body, {}, 0, Date.now())
+    const bodies = (from: typeof queue) => from.all.map(({ body }) => body)
+    for (const body of [job("five"), "no job"]) queue.send({ body }, Date.now())
     // Hidden for as long as the circuit is open, which is longer than the queue hides a message by itself.
-    const isPutBack = () => queue.all().length === 1 && (queue.all()[0]?.visibleAt ?? 0) > Date.now() + 300_000
-    await until(() => deadLetters.all().length === 1 && isPutBack())
+    const isPutBack = () => queue.all.length === 1 && (queue.all[0]?.visibleAt ?? 0) > Date.now() + 300_000
+    await until(() => deadLetters.all.length === 1 && isPutBack())
     assert.deepStrictEqual([bodies(queue), bodies(deadLetters)], [[job("five")], ["no job"]])
     assert.deepStrictEqual(upstream.received, ["one", "two"])
     assert.include(account.alarms().map(withoutHash), "DeadLetterAlarm")

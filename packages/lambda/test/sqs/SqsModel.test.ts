@@ -38,6 +38,34 @@ describe("a queue", () => {
     assert.throws(() => queue.changeVisibility(handle, 1, 31 * second), /not in flight/)
   })
 
+  it("gives out as many as it is asked for, the oldest first", () => {
+    const queue = new Queue({ name: "q" })
+    for (const body of ["one", "two", "three"]) queue.send({ body }, 0)
+    assert.deepStrictEqual(queue.receive(2, 0).map(({ body }) => body), ["one", "two"])
+    assert.deepStrictEqual(queue.receive(2, 0).map(({ body }) => body), ["three"])
+  })
+
+  it("gives out anew, at once, what is made visible", () => {
+    const queue = new Queue({ name: "q" })
+    queue.send({ body: "a" }, 0)
+    const handle = queue.receive(1, 0)[0]?.receiptHandle ?? ""
+    queue.changeVisibility(handle, 0, second)
+    assert.strictEqual(queue.receive(1, second).length, 1)
+  })
+
+  it("deletes by the latest handle, and takes earlier ones without doing anything", () => {
+    const queue = new Queue({ name: "q" })
+    queue.send({ body: "a" }, 0)
+    const [first, latest] = [0, 30 * second].map((now) => queue.receive(1, now)[0]?.receiptHandle ?? "")
+    queue.delete(first ?? "", 31 * second)
+    assert.strictEqual(queue.all.length, 1)
+    // Its time is over, and nobody else has it.
+    queue.delete(latest ?? "", 90 * second)
+    assert.strictEqual(queue.all.length, 0)
+    queue.delete(latest ?? "", 90 * second)
+    assert.throws(() => queue.delete("nobody's", 0), /not valid/)
+  })
+
   it("moves what was given out often enough, instead of giving it out again", () => {
     const to = new Queue({ name: "dead" })
     const queue = new Queue({ name: "q", redrive: { maxReceiveCount: 2, to } })
@@ -86,6 +114,13 @@ describe("a FIFO queue", () => {
     assert.deepStrictEqual(bodies(queue.receive(10, 0)), ["b1"])
     queue.delete(first?.receiptHandle ?? "", 0)
     assert.deepStrictEqual(bodies(queue.receive(10, 0)), ["a2"])
+  })
+
+  it("deletes nothing whose time is over", () => {
+    const queue = fifo()
+    const handle = queue.receive(1, 0)[0]?.receiptHandle ?? ""
+    assert.throws(() => queue.delete(handle, 30 * second), /expired/)
+    assert.strictEqual(queue.all.length, 3)
   })
 
   it("gives out several of a group at once", () => {

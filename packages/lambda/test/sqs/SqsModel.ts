@@ -5,6 +5,9 @@
 import type { SQSMessageAttributes, SQSRecord } from "aws-lambda"
 import { createHash } from "node:crypto"
 
+export const account = "123456789012"
+export const region = "eu-central-1"
+
 export interface QueueOptions {
   readonly name: string
   /** In seconds: 30 unless set, as in SQS. */
@@ -31,7 +34,7 @@ export interface Message {
   visibleAt: number
   receives: number
   firstReceivedAt: number | undefined
-  /** While it is in flight. */
+  /** Of the latest time that it was given out. It is in flight until it is visible again. */
   receipt: { readonly handle: string; readonly at: number } | undefined
 }
 
@@ -48,21 +51,37 @@ const refuse = (code: string, message: string): never => {
   throw new SqsRefusal(code, message)
 }
 
+/** What an act answers, or the refusal that it met. */
+export const attempt = <A>(act: () => A): A | SqsRefusal => {
+  try {
+    return act()
+  } catch (refusal) {
+    if (refusal instanceof SqsRefusal) return refusal
+    throw refusal
+  }
+}
+
+const isInFlight = ({ receipt, visibleAt }: Message, now: number): boolean => receipt !== undefined && visibleAt > now
+
 const longestVisibility = 43_200
 
 export const md5 = (text: string): string => createHash("md5").update(text).digest("hex")
 
 export class Queue {
   readonly options: QueueOptions
+  readonly name: string
   readonly arn: string
   readonly isFifo: boolean
   private messages: Array<Message> = []
   private readonly taken = new Set<string>()
+  /** All that it has ever given out. */
+  private readonly handles = new Set<string>()
   private count = 0
 
   constructor(options: QueueOptions) {
     this.options = options
-    this.arn = `arn:aws:sqs:eu-central-1:123456789012:${options.name}`
+    this.name = options.name
+    this.arn = `arn:aws:sqs:${region}:${account}:${options.name}`
     this.isFifo = options.name.endsWith(".fifo")
   }
 
@@ -87,7 +106,7 @@ export class Queue {
       if (delaySeconds > 0) refuse("InvalidParameterValue", "DelaySeconds is invalid for a message of a FIFO queue.")
       if (deduplicationId === undefined) refuse("InvalidParameterValue", "There is no MessageDeduplicationId.")
     }
-    const id = `${this.options.name}-${++this.count}`
+    const id = `${this.name}-${++this.count}`
     if (deduplicationId !== undefined) {
       if (this.taken.has(deduplicationId)) return id
       this.taken.add(deduplicationId)
@@ -102,11 +121,10 @@ export class Queue {
   receive(limit: number, now: number): ReadonlyArray<SQSRecord> {
     const { redrive, retention = 345_600, visibilityTimeout = 30 } = this.options
     this.messages = this.messages.filter(({ sentAt }) => now < sentAt + retention * 1_000)
-    for (const message of this.messages) if (message.visibleAt <= now) message.receipt = undefined
     const given: Array<Message> = []
     // Groups of which a message was in flight before this.
     const blocked = new Set(
-      this.isFifo ? this.messages.filter(({ receipt }) => receipt !== undefined).map(({ groupId }) => groupId) : []
+      this.isFifo ? this.messages.filter((message) => isInFlight(message, now)).map(({ groupId }) => groupId) : []
     )
     for (const message of this.messages.slice()) {
       if (given.length === limit) break
@@ -120,6 +138,7 @@ export class Queue {
       message.firstReceivedAt ??= now
       message.receipt = { handle: `${message.id}#${message.receives}`, at: now }
       message.visibleAt = now + visibilityTimeout * 1_000
+      this.handles.add(message.receipt.handle)
       given.push(message)
     }
     return given.map((message) => this.toRecord(message))
@@ -132,17 +151,26 @@ export class Queue {
         `Value ${seconds} for parameter VisibilityTimeout is invalid. Must be 0 to 43200.`
       )
     }
-    const message = this.inFlight(handle, now)
-    const { receipt } = message
-    if (receipt === undefined) return refuse("MessageNotInflight", "The message is not in flight.")
-    if (now + seconds * 1_000 - receipt.at > longestVisibility * 1_000) {
+    const message = this.messages.find(({ receipt }) => receipt?.handle === handle)
+    if (message?.receipt === undefined) {
+      return refuse("ReceiptHandleIsInvalid", `The receipt handle ${handle} is not valid.`)
+    }
+    if (!isInFlight(message, now)) return refuse("MessageNotInflight", "The message is not in flight.")
+    if (now + seconds * 1_000 - message.receipt.at > longestVisibility * 1_000) {
       refuse("InvalidParameterValue", "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
     }
     message.visibleAt = now + seconds * 1_000
   }
 
+  /** A handle that is not the message's latest is taken, and does nothing. */
   delete(handle: string, now: number): void {
-    this.remove(this.inFlight(handle, now))
+    if (!this.handles.has(handle)) refuse("ReceiptHandleIsInvalid", `The receipt handle ${handle} is not valid.`)
+    const message = this.messages.find(({ receipt }) => receipt?.handle === handle)
+    if (message === undefined) return
+    if (this.isFifo && !isInFlight(message, now)) {
+      refuse("InvalidParameterValue", `Value ${handle} for parameter ReceiptHandle is invalid. Reason: it has expired.`)
+    }
+    this.remove(message)
   }
 
   private adopt(message: Message, now: number): void {
@@ -151,13 +179,6 @@ export class Queue {
 
   private remove(message: Message): void {
     this.messages.splice(this.messages.indexOf(message), 1)
-  }
-
-  private inFlight(handle: string, now: number): Message {
-    const message = this.messages.find(({ receipt }) => receipt?.handle === handle)
-    if (message === undefined) return refuse("ReceiptHandleIsInvalid", `The receipt handle ${handle} is not valid.`)
-    if (message.visibleAt <= now) return refuse("MessageNotInflight", "The message is not in flight.")
-    return message
   }
 
   private toRecord(
@@ -178,7 +199,7 @@ export class Queue {
       md5OfBody: md5(body),
       eventSource: "aws:sqs",
       eventSourceARN: this.arn,
-      awsRegion: "eu-central-1"
+      awsRegion: region
     }
   }
 }

@@ -1,10 +1,12 @@
 /** The queues of the model behind SQS's JSON protocol, as the official SDK speaks it, on loopback. */
 import { Effect, type Scope } from "effect"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import { md5, type Queue, SqsRefusal } from "./SqsModel.ts"
+import { account, attempt, md5, type Queue, SqsRefusal } from "./SqsModel.ts"
 
 export interface SqsServer {
   readonly endpoint: string
+  /** Those that it serves now: what is added is served from then on. */
+  readonly queues: Array<Queue>
   readonly urlOf: (queue: Queue) => string
   /** The requests that came in, oldest first, by the names of their actions. */
   readonly actions: ReadonlyArray<string>
@@ -34,15 +36,6 @@ const textOf = async (request: IncomingMessage): Promise<string> => {
   const chunks: Array<Uint8Array> = []
   for await (const chunk of request) chunks.push(chunk)
   return Buffer.concat(chunks).toString("utf8")
-}
-
-const attempt = <A>(act: () => A): A | SqsRefusal => {
-  try {
-    return act()
-  } catch (refusal) {
-    if (refusal instanceof SqsRefusal) return refusal
-    throw refusal
-  }
 }
 
 const send = (queue: Queue, asked: Asked): object => {
@@ -87,7 +80,7 @@ const respond = (response: ServerResponse, status: number, body: object): void =
   response.writeHead(status, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(body))
 }
 
-export const startSqs = (...queues: ReadonlyArray<Queue>): Effect.Effect<SqsServer, never, Scope.Scope> =>
+export const startSqs = (...queues: Array<Queue>): Effect.Effect<SqsServer, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.callback<{ readonly server: SqsServer; readonly close: () => void }>((resume) => {
@@ -106,7 +99,7 @@ export const startSqs = (...queues: ReadonlyArray<Queue>): Effect.Effect<SqsServ
               })
             }
             const asked: Asked = JSON.parse(text)
-            const queue = queues.find(({ options }) => asked.QueueUrl.endsWith(`/${options.name}`))
+            const queue = queues.find(({ name }) => asked.QueueUrl.endsWith(`/${name}`))
             const end = attempt(() => {
               if (queue === undefined) throw new SqsRefusal("QueueDoesNotExist", "The specified queue does not exist.")
               const act = actions[action]
@@ -125,7 +118,8 @@ export const startSqs = (...queues: ReadonlyArray<Queue>): Effect.Effect<SqsServ
           resume(Effect.succeed({
             server: {
               endpoint,
-              urlOf: ({ options }) => `${endpoint}/123456789012/${options.name}`,
+              queues,
+              urlOf: ({ name }) => `${endpoint}/${account}/${name}`,
               actions: seen,
               failNext: (failure, times = 1) => failures.push(...Array.from({ length: times }, () => failure))
             },

@@ -1,9 +1,9 @@
 /** `SqsQueue` on queues of the model, on the test's clock. */
 import { SqsError, SqsQueue } from "@reclose/lambda"
 import { Clock, Effect, Layer } from "effect"
-import { type Queue, SqsRefusal } from "./SqsModel.ts"
+import { account, attempt, type Queue, region } from "./SqsModel.ts"
 
-const urlOf = ({ options }: Queue) => `https://sqs.eu-central-1.amazonaws.com/123456789012/${options.name}`
+const urlOf = ({ name }: Queue) => `https://sqs.${region}.amazonaws.com/${account}/${name}`
 
 export const modelQueue = (...queues: ReadonlyArray<Queue>): Layer.Layer<SqsQueue> => {
   const queueAt = (queueUrl: string, operation: SqsError["operation"]) => {
@@ -17,13 +17,8 @@ export const modelQueue = (...queues: ReadonlyArray<Queue>): Layer.Layer<SqsQueu
         const queue = yield* queueAt(queueUrl, "changeVisibility")
         const now = yield* Clock.currentTimeMillis
         return changes.flatMap(({ receiptHandle, seconds }) => {
-          try {
-            queue.changeVisibility(receiptHandle, seconds, now)
-            return []
-          } catch (refusal) {
-            if (refusal instanceof SqsRefusal) return [{ receiptHandle, reason: `${refusal.name}: ${refusal.message}` }]
-            throw refusal
-          }
+          const refusal = attempt(() => queue.changeVisibility(receiptHandle, seconds, now))
+          return refusal === undefined ? [] : [{ receiptHandle, reason: `${refusal.name}: ${refusal.message}` }]
         })
       }),
     send: (message) =>
