@@ -33,18 +33,18 @@ export interface StoredAnswer {
 }
 
 /**
- * An answer in JSON, for `LastGood.stored`.
+ * An answer in JSON, for `LastGoodStore.make`.
  *
  * **Example** (Answers that outlive the process)
  *
  * ```ts
- * import { LastGood } from "@reclose/core"
+ * import { LastGoodStore } from "@reclose/core"
  * import { HttpBreaker, StaleAnswer } from "@reclose/http"
  * import { Effect, Layer } from "effect"
  * import { KeyValueStore } from "effect/persistence"
  *
  * export const Http = Layer.unwrap(Effect.gen(function*() {
- *   const lastGood = yield* LastGood.stored({ store: yield* KeyValueStore.KeyValueStore, schema: StaleAnswer.schema })
+ *   const lastGood = yield* LastGoodStore.make({ store: yield* KeyValueStore.KeyValueStore, schema: StaleAnswer.schema })
  *   return HttpBreaker.layer({ stale: { maxAge: "1 hour", lastGood } })
  * }))
  * ```
@@ -80,7 +80,7 @@ export interface StalePolicy {
    * `proxy-authorization`, `cookie`, `x-api-key`, `api-key`. Whatever is given takes their place.
    */
   readonly vary?: ReadonlyArray<string> | undefined
-  /** Where answers are remembered, such as `LastGood.stored`. Default: in memory, for as long as the client lives. */
+  /** Where answers are remembered, such as `LastGoodStore.make`. Default: in memory, for as long as the client lives. */
   readonly lastGood?: LastGood<StoredAnswer> | undefined
 }
 
