@@ -4,12 +4,13 @@ import * as Scope from "effect/Scope"
 import { writeFileSync } from "node:fs"
 import { measureAllocation } from "./allocation.ts"
 import { measureBundles } from "./bundle.ts"
+import { httpRows, httpSideRows, makeHttpTasks } from "./http/tasks.ts"
 import { machine } from "./machine.ts"
 import { measure } from "./measure.ts"
 import { measureMemory } from "./memory.ts"
 import { absolute, aside, promised } from "./report.ts"
 import { byteResult, ratioResults, type Result, sideResults, sizeResult } from "./results.ts"
-import { rows } from "./rows.ts"
+import { rows, sideRows } from "./rows.ts"
 import { settings } from "./settings.ts"
 import { openBackends } from "./shared/backends.ts"
 import { measureShared } from "./shared/measure.ts"
@@ -26,13 +27,19 @@ const own = await measure(tasks, settings)
 for (const task of tasks) task.close?.()
 
 // In rounds of their own: what talks to a server leaves no cache warm for its neighbours.
+progress("timing: requests over loopback")
+const http = Scope.makeUnsafe()
+const httpTasks = await Effect.runPromise(Scope.provide(makeHttpTasks, http))
+const httpTimings = await measure(httpTasks, settings)
+await Effect.runPromise(Scope.close(http, Exit.void))
+
 progress("timing: with a store behind the calls")
 const servers = Scope.makeUnsafe()
 const backends = await Effect.runPromise(Scope.provide(openBackends, servers))
 for (const reason of backends.leftOut) progress(`left out: ${reason}`)
 const breakers = Scope.makeUnsafe()
 const sharedTasks = await Effect.runPromise(Scope.provide(makeSharedTasks(backends), breakers))
-const timings = new Map([...own, ...await measure(sharedTasks, settings)])
+const timings = new Map([...own, ...httpTimings, ...await measure(sharedTasks, settings)])
 await Effect.runPromise(Scope.close(breakers, Exit.void))
 
 progress("shared state: commands, learning, first uses, a store that is down")
@@ -49,14 +56,14 @@ const allocation = await measureAllocation(settings)
 const { reclose: bundle, ...bundles } = await measureBundles()
 
 const results: Record<string, Result> = {
-  ...ratioResults(timings, [...rows, ...sharedRows(backends)]),
+  ...ratioResults(timings, [...rows, ...httpRows, ...sharedRows(backends)]),
   ...shared,
   "memory.perKey": byteResult(memory, "reclose", 700),
   "alloc.perCall": byteResult(allocation, "reclose.prepared", 400),
   "bundle.gzip": { ...sizeResult(bundle, 30, bundles), aim: 18 },
   ...worker
 }
-const information = sideResults(timings)
+const information = sideResults(timings, [...sideRows, ...httpSideRows])
 const facts = { ...machine(), ...backends.versions }
 const command = settings.quick ? "RECLOSE_BENCH_QUICK=1 pnpm bench" : "pnpm bench"
 const { batchMillis, rounds } = settings

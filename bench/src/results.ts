@@ -1,6 +1,6 @@
 import type { Timings } from "./measure.ts"
 import type { Bytes } from "./memory.ts"
-import { type Row, sideRows } from "./rows.ts"
+import type { Row } from "./rows.ts"
 import { median, quantile, ratios, type Spread, spread } from "./statistics.ts"
 
 interface Judged {
@@ -75,8 +75,11 @@ export const ratioResult = (
   }
 }
 
-export const sideResults = (timings: Timings): Record<string, SideResult> =>
-  Object.fromEntries(sideRows.map(({ denominator, name, numerator }) => {
+export const sideResults = (
+  timings: Timings,
+  rows: ReadonlyArray<Omit<Row, "target" | "aim">>
+): Record<string, SideResult> =>
+  Object.fromEntries(rows.map(({ denominator, name, numerator }) => {
     const perRound = ratios(samplesOf(timings, numerator), samplesOf(timings, denominator))
     return [name, { ratio: median(perRound), spread: spread(perRound) }]
   }))
