@@ -40,11 +40,15 @@ export class SettingsError extends Data.TaggedError("SettingsError")<{
 /** What a check finds: a value, or mistakes. All are run, so that nobody mends one to be told of the next. */
 type Checked<A> = Result.Result<A, ReadonlyArray<string>>
 
+/** A variable that is empty says as little as one that is not set. */
+const optional = (name: string): Effect.Effect<string | undefined> =>
+  Effect.map(Effect.option(Config.NonEmptyString(name)), Option.getOrUndefined)
+
 const text = (name: string): Effect.Effect<Checked<string>> =>
-  Effect.match(Config.NonEmptyString(name), {
-    onSuccess: (value) => Result.succeed(value),
-    onFailure: () => Result.fail([`${name} is missing`])
-  })
+  Effect.map(
+    optional(name),
+    (value) => value === undefined ? Result.fail([`${name} is missing`]) : Result.succeed(value)
+  )
 
 const wholeNumber = (name: string, { maximum, minimum }: { readonly minimum: number; readonly maximum: number }) =>
   Effect.match(
@@ -55,16 +59,21 @@ const wholeNumber = (name: string, { maximum, minimum }: { readonly minimum: num
     }
   )
 
-const Origin = Schema.URLFromString.check(Schema.makeFilter((url) => url.pathname === "/" && url.search === ""))
+const originOf = (name: string): Checked<string> => {
+  const url = URL.canParse(name) ? new URL(name) : undefined
+  // A star is a name like any other for a URL, and a pattern for whoever wrote it.
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/` && !name.includes("*")
+    ? Result.succeed(url.origin)
+    : Result.fail([`ALLOWED_ORIGINS holds ${JSON.stringify(name)}: it must be an origin, such as https://api.example`])
+}
 
 const originsOf = (value: string): Checked<ReadonlySet<string>> => {
   const names = value.split(",").map((name) => name.trim()).filter((name) => name !== "")
-  const mistakes = names.filter((name) => Result.isFailure(Schema.decodeResult(Origin)(name))).map((name) =>
-    `ALLOWED_ORIGINS holds ${JSON.stringify(name)}: it must be an origin, such as https://api.example`
+  if (names.length === 0) return Result.fail(["ALLOWED_ORIGINS holds no origin, such as https://api.example"])
+  return Result.map(
+    all(Object.fromEntries(names.map((name) => [name, originOf(name)]))),
+    (origins) => new Set(Object.values(origins))
   )
-  return mistakes.length > 0
-    ? Result.fail(mistakes)
-    : Result.succeed(new Set(names.map((name) => new URL(name).origin)))
 }
 
 const sentences = (part: string) => ({ issues }: PolicyError): ReadonlyArray<string> =>
@@ -73,25 +82,26 @@ const sentences = (part: string) => ({ issues }: PolicyError): ReadonlyArray<str
   )
 
 /** The text of the policy, and where it stands. */
-const policySource = Effect.gen(function*() {
-  const inline = yield* Config.option(Config.NonEmptyString("POLICY"))
-  if (Option.isSome(inline)) return { name: "POLICY", text: inline.value }
-  const file = yield* Config.option(Config.NonEmptyString("POLICY_FILE"))
-  if (Option.isNone(file)) return { name: "POLICY", text: "{}" }
-  const text = yield* Effect.tryPromise({
-    try: () => readFile(file.value, "utf8"),
-    catch: (cause) => new SettingsError({ mistakes: [String(cause)] })
-  })
-  return { name: file.value, text }
+const policySource: Effect.Effect<Checked<{ readonly name: string; readonly text: string }>> = Effect.gen(function*() {
+  const inline = yield* optional("POLICY")
+  const file = yield* optional("POLICY_FILE")
+  if (file === undefined) return Result.succeed({ name: "POLICY", text: inline ?? "{}" })
+  if (inline !== undefined) return Result.fail(["POLICY and POLICY_FILE are both set: remove one of them"])
+  return yield* Effect.tryPromise(() => readFile(file, "utf8")).pipe(
+    Effect.match({
+      onSuccess: (text) => Result.succeed({ name: file, text }),
+      onFailure: ({ cause }) => Result.fail([`POLICY_FILE can't be read: ${String(cause)}`])
+    })
+  )
 })
 
-const Document = Schema.fromJsonString(
-  Schema.Struct({ circuits: Schema.optionalKey(Schema.Unknown), http: Schema.optionalKey(Schema.Unknown) })
-)
+const Part = Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown))
+
+const Document = Schema.fromJsonString(Schema.Struct({ circuits: Part, http: Part }))
 
 const policies = Effect.gen(function*() {
-  const source = yield* Effect.result(policySource)
-  if (Result.isFailure(source)) return Result.fail([`POLICY_FILE can't be read: ${source.failure.message}`])
+  const source = yield* policySource
+  if (Result.isFailure(source)) return Result.fail(source.failure)
   const { name, text } = source.success
   const document = Schema.decodeResult(Document)(text, { errors: "all", onExcessProperty: "error" })
   if (Result.isFailure(document)) return Result.fail([`${name} holds no policy: ${document.failure.message}`])

@@ -13,7 +13,7 @@ export interface Answer {
   readonly body: string
 }
 
-/** A dependency has answered in a way that no second try will change: the job itself is wrong. */
+/** A dependency has answered in a way that no second try will change: the job itself is wrong, or asks in the wrong place. */
 export class JobRefused extends Data.TaggedError("JobRefused")<{ readonly status: number; readonly body: string }> {
   override get message(): string {
     return `the dependency refused it with ${this.status}: ${this.body.slice(0, 200)}`
@@ -53,7 +53,8 @@ export const perform = Effect.fn("Worker.perform")(function*(job: Job) {
   const { headers, status } = response
   const body = yield* readBody(response)
   if (status >= 500 || passing.has(status)) return yield* new JobFailed({ status })
-  if (status >= 400) return yield* new JobRefused({ status, body })
+  // What has moved may be where a worker must not go: whoever writes the jobs has to say so. 304 answers a condition.
+  if (status >= 300 && status !== 304) return yield* new JobRefused({ status, body })
   const answer: Answer = { status, contentType: headers["content-type"], body }
   return answer
 })

@@ -1,4 +1,5 @@
 /** One job over the function's URL: what its dependency answered, or why there is no answer. */
+import * as TimeLimits from "@reclose/http/TimeLimits"
 import type { LambdaFunctionURLEvent, LambdaFunctionURLResult } from "aws-lambda"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,8 @@ const json = (statusCode: number, body: object, headers: Readonly<Record<string,
   headers: { "content-type": "application/json", ...headers },
   body: JSON.stringify(body)
 })
+
+const late = ({ message }: TimeLimits.TimeLimitExceeded) => json(504, { reason: message })
 
 const textOf = ({ body = "", isBase64Encoded }: LambdaFunctionURLEvent): string =>
   isBase64Encoded ? Buffer.from(body, "base64").toString("utf8") : body
@@ -29,9 +32,13 @@ export const answerRequest = (event: LambdaFunctionURLEvent): Effect.Effect<
       SchemaError: ({ message }) => Effect.succeed(json(400, { reason: message })),
       JobRefused: ({ message, status }) => Effect.succeed(json(422, { status, reason: message })),
       JobFailed: ({ message, status }) => Effect.succeed(json(502, { status, reason: message })),
-      HttpClientError: ({ message }) => Effect.succeed(json(502, { reason: message })),
+      HttpClientError: (error) => {
+        // A body that takes too long fails whoever reads it.
+        const tooLong = TimeLimits.fromError(error)
+        return Effect.succeed(tooLong === undefined ? json(502, { reason: error.message }) : late(tooLong))
+      },
       Throttled: ({ message }) => Effect.succeed(json(429, { reason: message }, { "retry-after": "1" })),
-      TimeLimitExceeded: ({ message }) => Effect.succeed(json(504, { reason: message })),
+      TimeLimitExceeded: (error) => Effect.succeed(late(error)),
       CircuitOpen: ({ key, message, retryAfter }) =>
         Effect.succeed(json(503, { circuit: key, reason: message }, {
           "retry-after": String(Math.ceil(Duration.toSeconds(retryAfter)))

@@ -20,6 +20,11 @@ import { answerRequest } from "./answerRequest.ts"
 import { handleBatch } from "./handleBatch.ts"
 import * as Settings from "./Settings.ts"
 
+/** Follows no redirect: it may lead to an origin that is not allowed. */
+const Fetch = FetchHttpClient.layer.pipe(
+  Layer.provideMerge(Layer.succeed(FetchHttpClient.RequestInit, { redirect: "manual" }))
+)
+
 /** Everything that the settings decide. A mistake in them fails every invocation until they are mended. */
 const Live = Layer.unwrap(Effect.map(Settings.read, (settings) => {
   const Circuits = LambdaBreaker.layer(settings.circuits).pipe(
@@ -28,7 +33,7 @@ const Live = Layer.unwrap(Effect.map(Settings.read, (settings) => {
   )
   return Layer.mergeAll(
     EmbeddedMetrics.layer({ service: settings.service }),
-    HttpBreaker.layer(settings.http).pipe(Layer.provide(FetchHttpClient.layer)),
+    HttpBreaker.layer(settings.http).pipe(Layer.provide(Fetch)),
     DeadLetter.layer({ queueUrl: settings.deadLetterQueueUrl })
   ).pipe(
     Layer.provideMerge(Circuits),

@@ -32,7 +32,9 @@ describe("a message", () => {
     ["an empty text", "", /JSON/],
     ["another shape", [], /object/],
     ["no id", { request: job.request }, /id/],
+    ["an empty id", { ...job, id: "" }, /id/],
     ["an id that is too long", { ...job, id: "x".repeat(129) }, /128/],
+    ["an id that can't be a header", { ...job, id: "größer\n" }, /ASCII/],
     ["a method of its own", withRequest({ method: "BREW" }), /method/],
     ["no URL", withRequest({ url: "orders" }), /url/],
     ["another scheme", withRequest({ url: "file:///etc/passwd" }), /http/],
@@ -40,6 +42,15 @@ describe("a message", () => {
     ["an origin that is not allowed", withRequest({ url: "http://169.254.169.254/latest" }), /may call: https:\/\/api/],
     ["a host that only looks like one that is", withRequest({ url: "https://api.example.evil/" }), /may call/],
     ["a header that is the connection's", withRequest({ headers: { Host: "evil" } }), /without Host/],
+    ["a header that is the worker's", withRequest({ headers: { "Idempotency-Key": "8" } }), /without Idempotency-Key/],
+    ["a header that has no name", withRequest({ headers: { "two words": "1" } }), /names that HTTP allows/],
+    [
+      "a header of several lines",
+      withRequest({ headers: { note: "a\r\nhost: evil" } }),
+      /a value that HTTP allows.*note/s
+    ],
+    ["a header beyond Latin-1", withRequest({ headers: { note: "日" } }), /a value that HTTP allows.*note/s],
+    ["a body where there is none", withRequest({ method: "GET" }), /no body, since a GET has none/],
     ["something unknown", { ...job, priority: 1 }, /priority/]
   ])("with %s is malformed, and it is said why", ([, text, reason]) =>
     Effect.gen(function*() {
