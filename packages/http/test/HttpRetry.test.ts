@@ -92,7 +92,7 @@ describe("retries", () => {
       assert.deepInclude(yield* countsOf(upstream.url("/")), { succeeded: 0, failed: 1 })
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
     }).pipe(Effect.provide(guarded({
-      policy: { timeLimits: { headers: "100 millis", body: "100 millis" }, retry: { ...quick, place: "inside" } }
+      policy: { timeLimits: { headers: "700 millis", body: "300 millis" }, retry: { ...quick, place: "inside" } }
     }))))
 
   it.live("the last answer is the caller's, body and all", () =>
@@ -123,7 +123,7 @@ describe("retries", () => {
       const upstream = yield* makeUpstream()
       upstream.next.push((request) => void request.socket.resetAndDestroy(), () => {})
       assert.strictEqual(yield* text(upstream.url("/ok")), `{"status":200}`)
-    }).pipe(Effect.provide(guarded({ policy: { retry: quick, timeLimits: { headers: "100 millis" } } }))))
+    }).pipe(Effect.provide(guarded({ policy: { retry: quick, timeLimits: { headers: "700 millis" } } }))))
 
   it.live("what says nothing against the dependency is not", () =>
     Effect.gen(function*() {

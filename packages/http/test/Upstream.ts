@@ -186,8 +186,8 @@ export const hungPort: Effect.Effect<number, never, Scope.Scope> = Effect.acquir
   )
 )
 
-/** Waits until something holds, for at most two seconds. */
+/** Waits until something holds, for a bounded time, in which a machine that is busy gets everything done. */
 export const until = (holds: () => boolean): Effect.Effect<boolean> =>
   Effect.suspend(function wait(): Effect.Effect<boolean> {
     return holds() ? Effect.succeed(true) : Effect.flatMap(Effect.sleep("5 millis"), wait)
-  }).pipe(Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.sync(holds) }))
+  }).pipe(Effect.timeoutOrElse({ duration: "10 seconds", orElse: () => Effect.sync(holds) }))

@@ -6,7 +6,8 @@ import { HttpClient, HttpClientError } from "effect/http"
 import { type ClientName, clientNames, countsOf, guarded, guardedOver, stateOf, text } from "./clients.ts"
 import { makeUpstream, until } from "./Upstream.ts"
 
-const limits = { headers: "500 millis", body: "300 millis", bodyIdle: "100 millis", unread: "50 millis" } as const
+/** Longer than any test: each has the limit short that it is about. */
+const limits = { headers: "30 seconds", body: "30 seconds", bodyIdle: "30 seconds", unread: "30 seconds" } as const
 
 const get = (url: string) => Effect.flatMap(GuardedHttpClient, (client) => client.get(url))
 
@@ -17,7 +18,7 @@ const settled = (url: string, expected: Partial<typeof none>) =>
   Effect.gen(function*() {
     let counts = yield* countsOf(url)
     const reached = () => JSON.stringify(counts) === JSON.stringify({ ...none, ...expected })
-    for (let i = 0; i < 200 && !reached(); i++) {
+    for (let i = 0; i < 2_000 && !reached(); i++) {
       yield* Effect.sleep("5 millis")
       counts = yield* countsOf(url)
     }
@@ -28,7 +29,7 @@ const limitOf = (exit: Exit.Exit<unknown, unknown>) =>
   exit._tag === "Success" ? undefined : TimeLimits.fromError(exit.cause.reasons.find(Cause.isFailReason)?.error)?.limit
 
 const inSitu = (client: ClientName, policy: HttpPolicy.HttpPolicy = {}) =>
-  Effect.provide(guarded({ client, policy: { timeLimits: limits, ...policy } }))
+  Effect.provide(guarded({ client, policy: { ...policy, timeLimits: { ...limits, ...policy.timeLimits } } }))
 
 describe.each(clientNames)("the body of an answer, over %s", (client) => {
   it.live("a call is over when its body is, and not before", () =>
@@ -75,7 +76,7 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       assert.strictEqual(limitOf(yield* Effect.exit(Stream.runDrain(response.stream))), "bodyIdle")
       yield* settled(response.url, { failed: 1 })
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
-    }).pipe(inSitu(client)))
+    }).pipe(inSitu(client, { timeLimits: { bodyIdle: "100 millis" } })))
 
   it.live("a stream that drips for too long is a failure, and closed", () =>
     Effect.gen(function*() {
@@ -84,7 +85,7 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       assert.strictEqual(limitOf(yield* Effect.exit(Stream.runDrain(response.stream))), "body")
       yield* settled(response.url, { failed: 1 })
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
-    }).pipe(inSitu(client)))
+    }).pipe(inSitu(client, { timeLimits: { body: "300 millis" } })))
 
   it.live("who has read enough of a stream had a success, and its connection is closed", () =>
     Effect.gen(function*() {
@@ -106,14 +107,14 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
         (sum, chunk) =>
           sum === 0
             ? Effect.as(
-              Effect.andThen(Effect.sleep("400 millis"), settled(response.url, { succeeded: 1 })),
+              Effect.andThen(Effect.sleep("700 millis"), settled(response.url, { succeeded: 1 })),
               chunk.length
             )
             : Effect.succeed(sum + chunk.length)
       )
       assert.strictEqual(bytes, 300_000)
       yield* settled(response.url, { succeeded: 1 })
-    }).pipe(inSitu(client)))
+    }).pipe(inSitu(client, { timeLimits: { bodyIdle: "500 millis", body: "600 millis", unread: "50 millis" } })))
 
   it.live("a reader that is interrupted says nothing, and the connection is closed", () =>
     Effect.gen(function*() {
@@ -147,7 +148,7 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       assert.strictEqual(limitOf(yield* Effect.exit(response.text)), "body")
       yield* settled(response.url, { failed: 1 })
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
-    }).pipe(inSitu(client)))
+    }).pipe(inSitu(client, { timeLimits: { body: "300 millis" } })))
 
   it.live("interrupting a call closes its connection, and counts as nothing", () =>
     Effect.gen(function*() {
@@ -204,7 +205,7 @@ describe("the body of an answer", () => {
       yield* Fiber.interrupt(fiber)
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
       yield* settled(response.url, { succeeded: 1 })
-    }).pipe(inSitu("undici")))
+    }).pipe(inSitu("undici", { timeLimits: { bodyIdle: "100 millis" } })))
 
   it.live("settles with the headers where a policy says so", () =>
     Effect.gen(function*() {
@@ -230,7 +231,7 @@ describe("the body of an answer", () => {
       const url = upstream.url("/hang-body")
       assert.strictEqual(limitOf(yield* Effect.exit(text(url))), "call")
       assert.strictEqual(limitOf(yield* Effect.exit(text(upstream.url("/hang")))), "call")
-      assert.isBelow(performance.now() - began, 1_000)
+      assert.isBelow(performance.now() - began, 10_000)
       yield* settled(url, { failed: 2 })
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
     }).pipe(inSitu("undici", { timeLimits: { call: "80 millis" } })))

@@ -10,7 +10,7 @@ import { HttpClient } from "effect/http"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { clients, guardedBy, stateOf } from "./clients.ts"
-import { makeUpstream } from "./Upstream.ts"
+import { makeUpstream, until } from "./Upstream.ts"
 
 const seconds = Number(process.env["RECLOSE_LOAD_SECONDS"] ?? 3)
 const callers = 200
@@ -116,8 +116,8 @@ describe("under load", () => {
 
         const answered = seen.answered.length
         yield* Effect.sleep(`${seconds * 300} millis`)
+        assert.isTrue(yield* until(() => seen.answered.length > answered + callers), "it is used again")
         assert.strictEqual((yield* stateOf(url)).phase, "Closed")
-        assert.isAbove(seen.answered.length, answered + callers, "it is used again")
         const grown = (yield* heap) - before
         if (process.env["RECLOSE_LOAD_SECONDS"] !== undefined) {
           yield* Effect.sync(() => {
@@ -149,11 +149,10 @@ describe("under load", () => {
 
       assert.deepStrictEqual(rejections, [])
       // Far less than any request takes: nothing leaves the process.
-      assert.isBelow(percentile(seen.rejected, 0.99), 5)
+      assert.isBelow(percentile(seen.rejected, 0.99), 10)
       // The test's own lists are part of it.
       assert.isBelow(before, 30)
       assert.isAtMost(seen.mostSockets, callers * 2)
-      yield* Effect.sleep("50 millis")
-      assert.strictEqual(upstream.sockets.size, 0, "the client's end closes every connection")
-    }), (seconds + 20) * 1_000)
+      assert.isTrue(yield* until(() => upstream.sockets.size === 0), "the client's end closes every connection")
+    }), (seconds + 40) * 1_000)
 })
