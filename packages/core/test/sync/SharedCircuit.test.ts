@@ -70,7 +70,7 @@ describe("what was decided while a write was under way", () => {
       if (isReset) shared.steered({ _tag: "Reset" })
       else shared.changedPhase(open(0), undefined, false)
       shared.see(next, circuitOf(policy))
-      assert.strictEqual(shared.isUrgent, isReset)
+      assert.strictEqual(shared.standing(circuitOf(policy), undefined).isUnpublished, isReset)
     }
   })
 
@@ -206,9 +206,9 @@ describe("what waits to be told", () => {
 
   it("of counts is what it was, where they come to the same by other numbers", () => {
     const shared = new SharedCircuit("me")
-    shared.recount(failed(1), failed(2))
+    shared.recount(failed(1), failed(0))
     assert.isFalse(shared.isCounting, "there is nothing to go on from")
-    shared.beginCounting(failed(2), 0)
+    shared.beginCounting(failed(2), 60_000)
     shared.recount(failed(5), failed(100))
     assert.deepStrictEqual(shared.standing(circuitOf(policy), failed(101)).reports, reported(4))
   })
@@ -253,6 +253,7 @@ describe("the circuit that an operator puts in the place of another", () => {
     shared.see(next, circuitOf(policy))
     assert.isFalse(shared.isUrgent)
     assert.isTrue(shared.restsOn(next))
+    assert.isFalse(shared.restsOn(undefined))
     shared.see({ ...next, version: 6, generation: next.generation + 1 }, circuitOf(policy))
     assert.strictEqual(shared.standing(circuitOf(policy), undefined).base, next.generation, "and no longer")
   })

@@ -72,7 +72,7 @@ describe("a process that goes on counting", () => {
   const report = (told: SharedEvidence.Count, now: SharedEvidence.Count) => SharedEvidence.report(told, now)[0]
 
   it("soon after it stopped tells the success of before as well; later on, it has nothing to do with it", () => {
-    const [before, now] = [counted(0, 5, 100), counted(0, 6, 1_100)]
+    const [before, now] = [counted(3, 5, 100), counted(0, 6, 1_100)]
     const soon = SharedEvidence.begin(before, now, 1_001)
     assert.deepStrictEqual(soon, before)
     assert.deepStrictEqual(report(soon, counted(1, 6, 1_200)), { _tag: "Consecutive", succeeded: true, failures: 1 })
