@@ -55,11 +55,15 @@ export const policy = {
     halfOpen: { maxDuration: "1 second" },
     refreshEvery: "200 millis"
   },
-  http: { timeLimits: { headers: "1 second" } }
+  // Quotes fails at once. Whoever is slow is this machine.
+  http: { timeLimits: { headers: "10 seconds" } }
 }
 
-/** When what happens, in milliseconds. */
-const script = { failsAt: 1_500, diesAt: 2_600, recoversAt: 4_200, lastJobAt: 5_500, endsAt: 20_000, gap: 40 }
+/**
+ * Each thing happens when what comes before it has had its effect, however fast this machine is; times are in milliseconds.
+ * A day that does not get on goes on at its end, with whatever is left.
+ */
+const script = { gap: 40, healthyJobs: 15, sickJobs: 40, pause: 700, endsAt: 60_000 }
 
 /** The lines that `EmbeddedMetrics` writes about a circuit whose phase has changed. */
 const MetricsLine = Schema.fromJsonString(
@@ -91,30 +95,32 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
   const { containers, deadLetters, queue } = cloud
   const startedAt = yield* Clock.currentTimeMillis
   const elapsed = Effect.map(Clock.currentTimeMillis, (now) => now - startedAt)
-  const until = (at: number) => Effect.flatMap(elapsed, (now) => Effect.sleep(Math.max(0, at - now)))
+  const until = (holds: () => boolean) =>
+    Effect.gen(function*() {
+      while (!holds() && (yield* elapsed) < script.endsAt) yield* Effect.sleep("20 millis")
+    })
   const story = (text: string) => Effect.flatMap(elapsed, (at) => tell({ _tag: "Story", at, text }))
   const nameOf = (circuit: string) => Object.entries(names).find(([, { url }]) => circuit === url)?.[0] ?? circuit
 
+  /** Why the circuit of quotes has changed, in the order in which it was told. */
+  const reasons: Array<string> = []
+  const hear = ({ circuit, ...change }: { circuit: string; from: string; to: string; reason: string }) =>
+    Effect.flatMap(elapsed, (at) => {
+      if (circuit === names.quotes.url) reasons.push(change.reason)
+      return tell({ _tag: "Transition", at, circuit: nameOf(circuit), ...change })
+    })
   const lines = yield* PubSub.subscribe(containers.logs)
   yield* Effect.forkScoped(
     Stream.fromSubscription(lines).pipe(
       Stream.mapEffect(transitionsIn),
-      Stream.runForEach((transitions) =>
-        Effect.forEach(
-          transitions,
-          ({ circuit, from, reason, to }) =>
-            Effect.flatMap(
-              elapsed,
-              (at) => tell({ _tag: "Transition", at, circuit: nameOf(circuit), from, to, reason })
-            )
-        )
-      )
+      Stream.runForEach((transitions) => Effect.forEach(transitions, hear))
     )
   )
 
   let sent = 0
+  let isOver = false
   const send = Effect.gen(function*() {
-    while ((yield* elapsed) < script.lastJobAt) {
+    while (!isOver && (yield* elapsed) < script.endsAt) {
       const [name, { url }] = sent % 2 === 0 ? ["orders", names.orders] as const : ["quotes", names.quotes] as const
       const job = {
         id: `${name}-${sent}`,
@@ -147,28 +153,29 @@ const play = Effect.fnUntraced(function*(cloud: Cloud, names: Names, tell: (news
     })
 
   const fate = Effect.gen(function*() {
-    yield* until(script.failsAt)
+    yield* until(() => names.quotes.done.size >= script.healthyJobs)
     names.quotes.health = "failing"
     const before = { quotes: names.quotes.received.length, orders: names.orders.done.size }
     yield* story("quotes falls ill: it answers 503. orders is well")
-    yield* until(script.diesAt)
+    yield* until(() => reasons.includes("Tripped"))
+    yield* Effect.sleep(script.pause)
     const killed = yield* containers.kill
+    reasons.length = 0
     yield* story(`${killed} containers die. The ones that take over have never seen quotes fail`)
-    yield* until(script.recoversAt)
+    yield* until(() => reasons.includes("ProbeFailed") && attempted >= script.sickJobs)
     wasted = names.quotes.received.length - before.quotes
     untouched = names.orders.done.size - before.orders
     names.quotes.health = "healthy"
     yield* story("quotes is well again")
-  })
-
-  const drained = Effect.gen(function*() {
-    while (queue.all.length > 0 && (yield* elapsed) < script.endsAt) yield* Effect.sleep("20 millis")
+    yield* until(() => reasons.includes("ProbesSucceeded"))
+    yield* Effect.sleep(script.pause)
+    isOver = true
   })
 
   yield* story("jobs come in for quotes and orders, and containers take them in batches")
   yield* Effect.forkScoped(poll(queue, { batchSize: 5, concurrency: 2 }, invoke))
   yield* Effect.all([send, fate], { concurrency: "unbounded", discard: true })
-  yield* drained
+  yield* until(() => queue.all.length === 0)
   const millis = yield* elapsed
   yield* story(queue.all.length === 0 ? "the queue is empty" : `${queue.all.length} jobs are left in the queue`)
   const outcome: Outcome = {
