@@ -14,14 +14,14 @@ export interface Answer {
 }
 
 /** A dependency has answered in a way that no second try will change: the job itself is wrong, or asks in the wrong place. */
-export class JobRefused extends Data.TaggedError("JobRefused")<{ readonly status: number; readonly body: string }> {
+class JobRefused extends Data.TaggedError("JobRefused")<{ readonly status: number; readonly body: string }> {
   override get message(): string {
     return `the dependency refused it with ${this.status}: ${this.body.slice(0, 200)}`
   }
 }
 
 /** A dependency has answered in a way that a later try may change. */
-export class JobFailed extends Data.TaggedError("JobFailed")<{ readonly status: number }> {
+class JobFailed extends Data.TaggedError("JobFailed")<{ readonly status: number }> {
   override get message(): string {
     return `the dependency answered ${this.status}`
   }

@@ -17,11 +17,11 @@ import { type SqsServer, startSqs } from "../../../../packages/lambda/test/sqs/S
 import { bundle } from "../../infra/bundle.ts"
 import * as Containers from "./Containers.ts"
 
-export const circuitsTable = "circuits"
-export const service = "worker"
+const circuitsTable = "circuits"
+const service = "worker"
 
 /** This machine can't run what the worker needs. The message says what is missing. */
-export class CloudError extends Data.TaggedError("CloudError")<{ readonly message: string }> {}
+class CloudError extends Data.TaggedError("CloudError")<{ readonly message: string }> {}
 
 export interface CloudOptions {
   /** What the worker may call. */

@@ -47,7 +47,7 @@ interface Names {
 }
 
 /** What the worker is told about the day's circuits. */
-export const policy = {
+const policy = {
   circuits: {
     tripRule: { _tag: "Consecutive", failures: 3 },
     openDuration: "1 second",
