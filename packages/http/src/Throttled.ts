@@ -51,6 +51,30 @@ export interface RatePolicy {
  * - `waited`: how long the request has waited: `maxWait`, or zero if it made no sense to, because that would not have been
  *   enough, or too many waited already.
  *
+ * It says nothing about the dependency: no circuit counts it, and it is not retried.
+ *
+ * **Example** (One at a time, and nobody waits)
+ *
+ * ```ts
+ * import { CircuitBreaker, CircuitStore } from "@reclose/core"
+ * import { HttpBreaker } from "@reclose/http"
+ * import { Effect, Layer } from "effect"
+ * import { HttpClient } from "effect/http"
+ *
+ * const quotes = HttpClient.make(() => Effect.never)
+ *
+ * const program = Effect.gen(function*() {
+ *   const client = yield* HttpBreaker.make(quotes, { concurrency: { limit: 1, maxWait: 0 } })
+ *   yield* Effect.forkChild(client.get("https://quotes.example/ACME"), { startImmediately: true })
+ *   const error = yield* Effect.flip(client.get("https://quotes.example/INIT"))
+ *   return error._tag === "Throttled" && error.by
+ * })
+ *
+ * const Breakers = CircuitBreaker.layer().pipe(Layer.provide(CircuitStore.layerMemory))
+ *
+ * await Effect.runPromise(Effect.scoped(Effect.provide(program, Breakers))) // => "concurrency"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -8,6 +8,7 @@ import { SpanNameGenerator, TracerDisabledWhen } from "effect/http/HttpClient"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
 import type { Throttled } from "../Throttled.ts"
 import type { TimeLimitExceeded } from "../TimeLimits.ts"
 import { Call, type Calls } from "./Call.ts"
@@ -44,19 +45,22 @@ export const guard = <E, R>(
     })
   )
 
+/** Effect's own tracer, whose spans nobody sees. */
+const untraced = Context.get(Context.empty(), Tracer.Tracer)
+
 /** What is spanned and logged on behalf of the call names its circuit. */
 const annotated = <R>(context: Context.Context<R>, key: string): Context.Context<R> => {
   const attributes = { "circuit.key": key, "circuit.decision": "admitted" }
-  return context.pipe(
-    Context.add(References.TracerSpanAnnotations, {
+  const logged = Context.add(context, References.CurrentLogAnnotations, {
+    ...Context.get(context, References.CurrentLogAnnotations),
+    ...attributes
+  })
+  return Context.get(context, Tracer.Tracer) === untraced ?
+    logged :
+    Context.add(logged, References.TracerSpanAnnotations, {
       ...Context.get(context, References.TracerSpanAnnotations),
       ...attributes
-    }),
-    Context.add(References.CurrentLogAnnotations, {
-      ...Context.get(context, References.CurrentLogAnnotations),
-      ...attributes
     })
-  )
 }
 
 /** A request that was not sent has a span that says so, in the place of the one that its client would have drawn. */
