@@ -107,15 +107,12 @@ describe("retries", () => {
   it.live("answers that nobody wants give their connection back", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
-      // Longer than what a client takes in by itself: unread, it would keep its connection.
-      const long = status(503, {}, "x".repeat(1_000_000))
-      for (let i = 0; i < 5; i++) {
-        upstream.next.push(long, long)
-        yield* text(upstream.url("/ok"))
-      }
-      assert.strictEqual(upstream.requests.length, 15)
-      // One at a time; the next request may be quicker than the end of the last one.
-      assert.isAtMost(upstream.connections, 3)
+      // Longer than what a client takes in by itself: if nobody reads it, it never ends.
+      const long = status(503, {}, "x".repeat(10_000_000))
+      upstream.next.push(long, long)
+      assert.strictEqual(yield* text(upstream.url("/ok")), `{"status":200}`)
+      assert.strictEqual(upstream.requests.length, 3)
+      assert.isTrue(yield* until(() => upstream.underWay === 0))
     }).pipe(Effect.provide(guarded({ policy: { retry: quick }, breaker: { tripRule: TripRule.consecutive(100) } }))))
 
   it.live("no connection and a time limit are tried again", () =>

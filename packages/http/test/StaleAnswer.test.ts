@@ -6,7 +6,7 @@ import { HttpClientRequest } from "effect/http"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { clientNames, clients, guarded, guardedBy } from "./clients.ts"
-import { type Answer, makeUpstream, status, type Upstream } from "./Upstream.ts"
+import { type Answer, makeUpstream, status, until, type Upstream } from "./Upstream.ts"
 
 const send = (request: HttpClientRequest.HttpClientRequest) =>
   Effect.flatMap(GuardedHttpClient, (client) => client.execute(request))
@@ -165,12 +165,10 @@ describe("a stale answer", () => {
       const upstream = yield* makeUpstream()
       const request = get(upstream.url("/ok"))
       yield* answerOf(request)
-      for (let i = 0; i < 10; i++) {
-        upstream.next.push(status(503, {}, "x".repeat(1_000_000)))
-        assert.strictEqual((yield* answerOf(request)).stale, 0)
-        yield* Effect.sleep("20 millis")
-      }
-      assert.isAtMost(upstream.connections, 4)
+      // Longer than what a client takes in by itself: if nobody reads it, it never ends.
+      upstream.next.push(status(503, {}, "x".repeat(10_000_000)))
+      assert.strictEqual((yield* answerOf(request)).stale, 0)
+      assert.isTrue(yield* until(() => upstream.underWay === 0))
     }).pipe(Effect.provide(guarded({
       policy: { stale: { maxAge: "1 minute", when: "failed" } },
       breaker: { tripRule: TripRule.consecutive(100) }

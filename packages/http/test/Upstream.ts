@@ -12,6 +12,8 @@ export interface Upstream {
   /** Connections that are open at present, and all that ever were. */
   readonly sockets: Set<Net.Socket>
   connections: number
+  /** Requests whose answers are not over: not sent yet, or not taken in by who asked. */
+  underWay: number
   /** The greatest number of requests that were under way at once. */
   busiest: number
   /** What the next requests are answered with, whatever their path; empty: what the path says. */
@@ -111,12 +113,16 @@ const answerOf = (request: Http.IncomingMessage): Answer => {
 export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<readonly [Upstream, Http.Server]>((resume) => {
-      let under = 0
       const server = Http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
         upstream.requests.push(`${request.method} ${request.url}`)
         upstream.headers.push(request.headers)
-        upstream.busiest = Math.max(upstream.busiest, ++under)
-        response.on("close", () => under--)
+        upstream.busiest = Math.max(upstream.busiest, ++upstream.underWay)
+        let isOver = false
+        const over = () => {
+          if (!isOver) upstream.underWay--
+          isOver = true
+        }
+        response.on("finish", over).on("close", over)
         const answer = upstream.next.shift() ?? upstream.always ?? answerOf(request)
         answer(request, response)
       })
@@ -126,6 +132,7 @@ export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Sco
         headers: [],
         sockets: new Set(),
         connections: 0,
+        underWay: 0,
         busiest: 0,
         next: [],
         always: undefined,
