@@ -30,11 +30,11 @@ export class Engine extends Circuits {
     call: Effect.Effect<A, E, R>,
     classify: Classify<A, E, R2> | undefined
   ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+    // Interruptible: an interrupted call is one that says nothing, so there is nothing to be done for it.
     if (classify === undefined) {
       const onExit = entry.onExit ?? this.begin(entry)
-      // Interruptible: an interrupted call is one that says nothing, so there is nothing to be done for it.
       if (onExit !== undefined) return Effect.onExitPrimitive(call, onExit, true)
-    }
+    } else if (this.isShort(entry)) return Effect.onExitPrimitive(call, this.classifying(entry, classify), true)
     return this.background
       ? this.reject(entry) ?? this.ask(entry, call, classify)
       : this.enterBeside(entry, call, classify)
@@ -72,10 +72,23 @@ export class Engine extends Circuits {
       const startedAt = this.now()
       return (exit) => this.settlePlainly(entry, generation, exit, startedAt)
     }
-    if (!entry.isWarming) return undefined
-    // Warm-up ends without a step of the machine, so it is looked for here.
-    this.refresh(entry)
-    return entry.onExit ?? (entry.measuresDuration ? this.begin(entry) : undefined)
+    return this.isShort(entry) ? entry.onExit ?? this.begin(entry) : undefined
+  }
+
+  /** Whether calls may take the short way. Warm-up ends without a step of the machine, so it is looked for here. */
+  private isShort(entry: CircuitEntry): boolean {
+    if (entry.onExit === undefined && !entry.measuresDuration && entry.isWarming) this.refresh(entry)
+    return entry.onExit !== undefined || entry.measuresDuration
+  }
+
+  /** The handler for a classified call on the short way. It is the machine that settles it: outcomes may be soft, or wish. */
+  private classifying<A, E, R>(
+    entry: CircuitEntry,
+    classify: Classify<A, E, R>
+  ): (exit: Exit.Exit<A, E>) => Effect.Effect<void, never, R> | undefined {
+    const permit = { generation: entry.circuit.phase.generation, probe: undefined, call: undefined }
+    const startedAt = entry.measuresDuration ? this.now() : undefined
+    return (exit) => this.end(entry, permit, startedAt === undefined ? 0 : this.now() - startedAt, classify, exit, asIs)
   }
 
   protected override refresh(entry: CircuitEntry): void {
@@ -204,24 +217,43 @@ export class Engine extends Circuits {
     const startedAt = this.now()
     const admission = leased ?? this.admit(entry, startedAt)
     if (!("generation" in admission)) return this.rejection(entry, admission, this.at())
-    return Effect.onExitPrimitive(restore(call), (exit): Effect.Effect<void, never, R2> | undefined => {
+    return Effect.onExitPrimitive(
+      restore(call),
       // Before the classifier runs, whose time is not the dependency's.
-      const duration = this.now() - startedAt
-      const settled = (outcome: Outcome.Outcome): undefined => {
-        if (outcome._tag === "Success") entry.succeeded++
-        else if (outcome._tag === "Failure") entry.failed++
-        else entry.ignored++
-        const counts = outcome._tag === "Failure" || (outcome._tag === "Success" && duration >= entry.policy.slowerThan)
-        if (counts && !entry.isFailing) this.sharing?.failing(entry)
-        return this.settle(entry, admission, outcome, duration)
-      }
-      // An interruption is nobody's to classify, and counts nowhere: not even among the ignored calls.
-      if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) {
-        return this.settle(entry, admission, Outcome.ignored, duration)
-      }
-      if (classify === undefined) return settled(Outcome.fromExit(exit))
-      return this.classified(entry, () => classify(exit), restore, settled)
-    })
+      (exit) => this.end(entry, admission, this.now() - startedAt, classify, exit, restore)
+    )
+  }
+
+  /** Settles a call that has ended, as its classifier says. */
+  private end<A, E, R>(
+    entry: CircuitEntry,
+    permit: Permit,
+    duration: number,
+    classify: Classify<A, E, R> | undefined,
+    exit: Exit.Exit<A, E>,
+    restore: Restore
+  ): Effect.Effect<void, never, R> | undefined {
+    const settled = (outcome: Outcome.Outcome): undefined => {
+      if (outcome._tag === "Success") entry.succeeded++
+      else if (outcome._tag === "Failure") entry.failed++
+      else entry.ignored++
+      const counts = outcome._tag === "Failure" || (outcome._tag === "Success" && duration >= entry.policy.slowerThan)
+      if (counts && !entry.isFailing) this.sharing?.failing(entry)
+      return this.settle(entry, permit, outcome, duration)
+    }
+    // An interruption is nobody's to classify, and counts nowhere: not even among the ignored calls.
+    if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) {
+      return this.settle(entry, permit, Outcome.ignored, duration)
+    }
+    if (classify === undefined) return settled(Outcome.fromExit(exit))
+    let outcome: ReturnType<typeof classify>
+    try {
+      outcome = classify(exit)
+    } catch (defect) {
+      this.unclassified(entry, Cause.die(defect), settled)
+      return Effect.die(defect)
+    }
+    return Effect.isEffect(outcome) ? this.classified(entry, restore(outcome), settled) : settled(outcome)
   }
 
   private giveBack(entry: CircuitEntry, lease: Exit.Exit<Lease>): void {
@@ -239,27 +271,30 @@ export class Engine extends Circuits {
     return stepped.decision._tag === "Admitted" ? stepped.decision.permit : stepped.decision.rejection
   }
 
-  /** Settles with what a classifier says. If it says nothing, the call is ignored and the classifier's fault surfaces. */
+  /** Settles with what a classifier's effect says. */
   private classified<R>(
     entry: CircuitEntry,
-    classify: () => Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>,
-    restore: Restore,
+    classified: Effect.Effect<Outcome.Outcome, never, R>,
     settled: (outcome: Outcome.Outcome) => undefined
   ): Effect.Effect<void, never, R> {
-    const classified = restore(Effect.suspend(() => {
-      const outcome = classify()
-      return Effect.isEffect(outcome) ? outcome : Effect.succeed(outcome)
-    }))
     return Effect.onExitPrimitive(
       Effect.asVoid(Effect.tap(classified, (outcome) => Effect.sync(() => settled(outcome)))),
-      (exit) => {
-        if (Exit.isSuccess(exit)) return undefined
-        this.events.publish({ _tag: "ClassifierFailed", key: entry.key, cause: exit.cause })
-        return settled(Outcome.ignored)
-      }
+      (exit) => exit._tag === "Success" ? undefined : this.unclassified(entry, exit.cause, settled)
     )
   }
+
+  /** A classifier that says nothing: its call is ignored, and its fault surfaces. */
+  private unclassified(
+    entry: CircuitEntry,
+    cause: Cause.Cause<never>,
+    settled: (outcome: Outcome.Outcome) => undefined
+  ): undefined {
+    this.events.publish({ _tag: "ClassifierFailed", key: entry.key, cause })
+    return settled(Outcome.ignored)
+  }
 }
+
+const asIs: Restore = (effect) => effect
 
 /** Why a call is rejected while others ask the store whether they may probe. */
 const asking = ({ circuit, policy }: CircuitEntry): Rejection => ({

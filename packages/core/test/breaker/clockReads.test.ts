@@ -65,18 +65,28 @@ describe("a healthy call", () => {
       }))
   })
 
-  it.effect.each<[string, Effect.Effect<string, unknown, CircuitBreaker>, TripRule.TripRule]>([
-    ["classified", classified, TripRule.consecutive(5)],
-    ["noted in flight", succeeding, TripRule.inFlightAge({ olderThan: "1 second", calls: 5 })]
+  it.effect.each<[string, TripRule.TripRule, number]>([
+    ["once, to be settled", TripRule.consecutive(5), 1],
+    ["at both ends and to be settled", TripRule.slowCallRate({ slowerThan: "1 second", window: 10 }), 3]
   ])(
-    "that is %s reads it to be admitted, to know how long it took, and to be settled",
-    ([, call, tripRule]) =>
+    "that is classified reads it %s",
+    ([, tripRule, reads]) =>
       counting({ tripRule }, (clock) =>
         Effect.gen(function*() {
           yield* succeeding
-          assert.strictEqual(yield* clock.during(call), 3)
+          assert.strictEqual(yield* clock.during(classified), reads)
         }))
   )
+
+  it.effect("that is noted in flight reads it to be admitted, to know how long it took, and to be settled", () =>
+    counting(
+      { tripRule: TripRule.inFlightAge({ olderThan: "1 second", calls: 5 }) },
+      (clock) =>
+        Effect.gen(function*() {
+          yield* succeeding
+          assert.strictEqual(yield* clock.during(succeeding), 3)
+        })
+    ))
 })
 
 describe("a rejected call", () => {
