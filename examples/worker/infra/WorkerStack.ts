@@ -15,8 +15,11 @@ export interface WorkerStackProps extends StackProps {
   readonly origins: ReadonlyArray<string>
   /** The name under which metrics are written: `worker` unless set. */
   readonly service?: string | undefined
-  /** The worker's policy, with the parts `circuits` and `http`: the defaults of both unless set. */
-  readonly policy?: object | undefined
+  /**
+   * The worker's policy, with the parts `circuits` and `http`, or the name of a file in `code` that holds it: the defaults
+   * of both parts unless set. As an object it is a variable of the function, and Lambda allows 4 kB for all of them.
+   */
+  readonly policy?: object | string | undefined
   /** How long one invocation may take: 30 seconds unless set. */
   readonly timeout?: Duration | undefined
   /** How many messages an invocation gets at most: 10 unless set, and at most 10 without a batching window. */
@@ -75,7 +78,7 @@ export class WorkerStack extends Stack {
         MAX_RECEIVE_COUNT: String(maxReceiveCount),
         QUEUE_URL: queue.queueUrl,
         SERVICE: service,
-        ...(props.policy === undefined ? {} : { POLICY: JSON.stringify(props.policy) })
+        ...policyVariables(props.policy)
       },
       ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency })
     })
@@ -120,6 +123,13 @@ export class WorkerStack extends Stack {
     new CfnOutput(this, "FunctionUrl", { value: url.url })
   }
 }
+
+const policyVariables = (policy: WorkerStackProps["policy"]): Record<string, string> =>
+  policy === undefined
+    ? {}
+    : typeof policy === "string"
+    ? { POLICY_FILE: policy }
+    : { POLICY: JSON.stringify(policy) }
 
 /** CDK's own grants for queues hold more than the worker uses. */
 const allowQueues = (role: IRole, queue: Queue, deadLetters: Queue): void => {

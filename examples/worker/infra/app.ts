@@ -1,6 +1,7 @@
 /** What `cdk` runs, see cdk.json. */
 import { App, Validations } from "aws-cdk-lib"
 import { AwsSolutionsChecks } from "cdk-nag"
+import { copyFileSync } from "node:fs"
 import { join } from "node:path"
 import { bundle } from "./bundle.ts"
 import { WorkerStack } from "./WorkerStack.ts"
@@ -30,13 +31,23 @@ const object = (name: string): object | undefined => {
   return typeof value === "string" ? JSON.parse(value) : typeof value === "object" && value !== null ? value : undefined
 }
 
+const code = await bundle({ entry: join(import.meta.dirname, "../src/lambda.ts"), outdir: join(app.outdir, "bundle") })
+
+/** A file goes into the bundle, and instead of a policy that stands in cdk.json. */
+const policyIn = (code: string): object | string | undefined => {
+  const file = text("policyFile")
+  if (file === undefined) return object("policy")
+  copyFileSync(file, join(code, "policy.json"))
+  return "policy.json"
+}
+
 new WorkerStack(app, "Worker", {
   // Pinned, so that nothing has to be asked of an account to make the template.
   env: { account: text("account") ?? "123456789012", region: text("region") ?? "eu-central-1" },
-  code: await bundle({ entry: join(import.meta.dirname, "../src/lambda.ts"), outdir: join(app.outdir, "bundle") }),
+  code,
   origins: list("origins"),
   service: text("service"),
-  policy: object("policy"),
+  policy: policyIn(code),
   maxReceiveCount: number("maxReceiveCount"),
   maxConcurrency: number("maxConcurrency"),
   reservedConcurrency: number("reservedConcurrency")

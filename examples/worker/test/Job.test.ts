@@ -1,6 +1,8 @@
 /** What a message may ask for, and what is said of one that asks for something else. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Job from "../src/Job.ts"
 
 const origins = new Set(["https://api.example", "http://127.0.0.1:8080"])
@@ -25,6 +27,14 @@ describe("a message", () => {
       assert.strictEqual(request.headers["x-tenant"], "blue")
       assert.strictEqual(request.headers["idempotency-key"], "7")
       assert.strictEqual(request.body._tag, "Uint8Array")
+    }))
+
+  it.effect("may be that of the README", () =>
+    Effect.gen(function*() {
+      const readme = readFileSync(join(import.meta.dirname, "../README.md"), "utf8")
+      const [, text = ""] = /```json\n(.*?)```/s.exec(readme) ?? []
+      const { id } = yield* Job.fromText(text, new Set(["https://orders.example"]))
+      assert.strictEqual(id, "order-7")
     }))
 
   it.effect.each<[string, unknown, RegExp]>([

@@ -79,6 +79,11 @@ describe("the function", () => {
       SERVICE: "quotes",
       POLICY: `{"circuits":{"openDuration":"5 seconds"}}`
     })
+    assert.deepStrictEqual(variables({ policy: "policy.json" }), {
+      ...where,
+      SERVICE: "worker",
+      POLICY_FILE: "policy.json"
+    })
   })
 
   it("has a URL for callers with rights only", () => {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -44,8 +44,10 @@ const read = (output: string, file: string) => JSON.parse(readFileSync(join(outp
 
 // The real CLI, the real bundle, CloudFormation's own rules and those of AWS Solutions.
 describe("cdk synth", { timeout: 120_000 }, () => {
-  it("makes template and bundle without credentials and without asking anybody", async () => {
-    const { asked, output, status, stderr } = await synth({ validates: true })
+  it("makes template and bundle, a policy file included, without credentials and without asking anybody", async () => {
+    const policyFile = join(temporaryFolder(), "mine.json")
+    writeFileSync(policyFile, "{}")
+    const { asked, output, status, stderr } = await synth({ validates: true }, `policyFile=${policyFile}`)
     assert.strictEqual(status, 0, stderr)
     assert.deepStrictEqual(asked, [])
     assert.deepStrictEqual(read(output, "validation-report.json").pluginReports, [])
@@ -55,11 +57,15 @@ describe("cdk synth", { timeout: 120_000 }, () => {
 
     const assets = Object.entries<{ source: { path: string } }>(read(output, "Worker.assets.json").files)
     const [hash, code] = assets.find(([, { source }]) => source.path.startsWith("asset.")) ?? []
-    assert.isTrue(existsSync(join(output, code?.source.path ?? "", "index.mjs")))
-    const resources = Object.values<{ Type: string; Properties: { Code: unknown } }>(
-      read(output, "Worker.template.json").Resources
-    )
-    assert.deepStrictEqual(resources.find(({ Type }) => Type === "AWS::Lambda::Function")?.Properties.Code, {
+    assert.sameMembers(readdirSync(join(output, code?.source.path ?? "")), ["index.mjs", "policy.json"])
+    const resources = Object.values<{
+      Type: string
+      Properties: { Code: unknown; Environment: { Variables: Readonly<Record<string, unknown>> } }
+    }>(read(output, "Worker.template.json").Resources)
+    const properties = resources.find(({ Type }) => Type === "AWS::Lambda::Function")?.Properties
+    assert.propertyVal(properties?.Environment.Variables, "POLICY_FILE", "policy.json")
+    assert.notProperty(properties?.Environment.Variables, "POLICY")
+    assert.deepStrictEqual(properties?.Code, {
       S3Bucket: "cdk-hnb659fds-assets-123456789012-eu-central-1",
       S3Key: `${hash}.zip`
     })
