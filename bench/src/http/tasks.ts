@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { endWithUs } from "../../../packages/core/test/processes/endWithUs.ts"
 import { effectLoop } from "../loops.ts"
 import type { Task } from "../measure.ts"
 import type { Row } from "../rows.ts"
@@ -17,7 +18,7 @@ import { Tally } from "../subjects/work.ts"
 const server: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.callback<readonly [string, () => void]>((resume) => {
     const script = fileURLToPath(new URL("serverChild.ts", import.meta.url))
-    const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "inherit"] })
+    const child = endWithUs(spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "inherit"] }))
     child.stdout.once(
       "data",
       (port) => resume(Effect.succeed([`http://127.0.0.1:${String(port).trim()}/latest`, () => child.kill()]))

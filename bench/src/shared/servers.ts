@@ -10,6 +10,7 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { endWithUs } from "../../../packages/core/test/processes/endWithUs.ts"
 import { freePort } from "../../../packages/core/test/processes/freePort.ts"
 import { versionOf } from "../machine.ts"
 
@@ -71,9 +72,7 @@ export const dynoxide = (): Program => {
   }
 }
 
-const children = new Set<ChildProcess>()
-// A benchmark that fails or is stopped closes no scope, and leaves no server behind.
-process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")))
+// A benchmark that is stopped closes no scope, and leaves no server behind.
 process.once("SIGINT", () => process.exit(130))
 process.once("SIGTERM", () => process.exit(143))
 
@@ -99,9 +98,7 @@ const kill = (child: ChildProcess) =>
 const run = ({ command, name }: Program, port: number) =>
   Effect.gen(function*() {
     const [file, ...args] = command(port)
-    const child = spawn(file, args, { stdio: "ignore" })
-    children.add(child)
-    child.once("exit", () => children.delete(child))
+    const child = endWithUs(spawn(file, args, { stdio: "ignore" }))
     yield* takesConnections(port).pipe(
       // Whoever answers on the port of a server that has ended is somebody else.
       Effect.filterOrFail(() => !hasEnded(child), () => new ServerError({ message: `${name} has ended` })),

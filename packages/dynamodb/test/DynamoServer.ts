@@ -4,6 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { existsSync, globSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { endWithUs } from "../../core/test/processes/endWithUs.ts"
 import { freePort } from "../../core/test/processes/freePort.ts"
 
 /** A server that is running, and what a test may do to it. */
@@ -85,7 +86,7 @@ const kill = (child: ChildProcess) => Effect.andThen(Effect.sync(() => child.kil
 const run = (program: DynamoProgram, port: number) =>
   Effect.gen(function*() {
     const [file, ...args] = program.command(port)
-    const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] })
+    const child = endWithUs(spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] }))
     let complaint = ""
     child.stderr.on("data", (data) => (complaint = `${complaint}${data}`.slice(-2_000)))
     const up = answers(`http://127.0.0.1:${port}`).pipe(

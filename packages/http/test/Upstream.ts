@@ -3,6 +3,7 @@ import { Effect, Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as Http from "node:http"
 import * as Net from "node:net"
+import { endWithUs } from "../../core/test/processes/endWithUs.ts"
 
 export interface Upstream {
   readonly url: (path: string) => string
@@ -180,7 +181,7 @@ export const hungPort: Effect.Effect<number, never, Scope.Scope> = Effect.acquir
     const script = `require("net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, function() {
       console.log(this.address().port)
     })`
-    const child = spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] })
+    const child = endWithUs(spawn(process.execPath, ["-e", script], { stdio: ["ignore", "pipe", "inherit"] }))
     child.stdout.once("data", (data) => {
       child.kill("SIGSTOP")
       resume(Effect.succeed([child, Number(data)]))

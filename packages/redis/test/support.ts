@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createClient } from "redis"
+import { endWithUs } from "../../core/test/processes/endWithUs.ts"
 import { freePort } from "../../core/test/processes/freePort.ts"
 
 const binary = "redis-server"
@@ -38,19 +39,12 @@ export const anyRedis = () =>
 export const privateRedis = () =>
   requirement(available === "private", `redis-server is not on the PATH, to be killed and paused: ${install}`)
 
-const children = new Set<ChildProcess>()
-process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")))
-
 /** Starts Redis, and fails if it ends before it takes connections, as it does where the port is taken. */
 const start = (port: number, directory: string) =>
   Effect.tryPromise(async () => {
     const options = { port, bind: "127.0.0.1", save: "", appendonly: "no", dir: directory }
-    const child = spawn(
-      "redis-server",
-      Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
-    )
-    children.add(child)
-    child.once("exit", () => children.delete(child))
+    const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+    const child = endWithUs(spawn("redis-server", flags))
     const ready = await new Promise<boolean>((resolve) => {
       child.stdout.on("data", (text) => String(text).includes("Ready to accept connections") && resolve(true))
       child.once("exit", () => resolve(false))

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
+import { endWithUs } from "./endWithUs.ts"
 import type { Line, Protocol, Start, Told, Verb } from "./Protocol.ts"
 
 export class ProcessError extends Data.TaggedError("ProcessError")<{ readonly message: string }> {}
@@ -23,9 +24,6 @@ const patience = "15 seconds"
 
 /** Compiled once for all: starting is most of what a test of processes takes. */
 const environment = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") }
-
-const children = new Set<ChildProcess>()
-process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")))
 
 /** Tries until something is there, every few milliseconds, and fails with what is missing if it never comes. */
 export const eventually = <A, E, R>(
@@ -71,16 +69,14 @@ export const start = <Where>(
 ): Effect.Effect<Process, ProcessError, Scope.Scope> =>
   Effect.gen(function*() {
     const child = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, [program, JSON.stringify(options)], { env: environment })),
+      Effect.sync(() => endWithUs(spawn(process.execPath, [program, JSON.stringify(options)], { env: environment }))),
       end
     )
-    children.add(child)
     let isReady = false
     let complaint = ""
     let asked = 0
     const told: Array<Told> = []
     const waiting = new Map<number, (line: Extract<Line, { readonly id: number }>) => void>()
-    child.once("exit", () => children.delete(child))
     child.stderr.on("data", (data) => (complaint = `${complaint}${data}`.slice(-4_000)))
     // A process that was killed takes no more orders; whoever asks it hears of that by its silence.
     child.stdin.on("error", () => {})

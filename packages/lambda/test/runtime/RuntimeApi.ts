@@ -10,6 +10,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { fileURLToPath } from "node:url"
+import { endWithUs } from "../../../core/test/processes/endWithUs.ts"
 
 export interface ContainerOptions {
   /** The folder of the bundle: `LAMBDA_TASK_ROOT`. */
@@ -80,9 +81,6 @@ const initTimeout = 10_000
 const bootstrap = fileURLToPath(new URL("bootstrap.ts", import.meta.url))
 const endOfLogs = "\u001eEND "
 
-const children = new Set<ChildProcess>()
-process.on("exit", () => children.forEach((child) => child.kill("SIGKILL")))
-
 interface Current {
   readonly id: string
   readonly startedAt: number
@@ -113,12 +111,11 @@ class Running {
 
   constructor(server: Server, port: number, options: ContainerOptions) {
     this.options = options
-    this.child = spawn(process.execPath, [bootstrap], {
+    this.child = endWithUs(spawn(process.execPath, [bootstrap], {
       cwd: options.root,
       env: environmentOf(options, port),
       stdio: ["ignore", "pipe", "pipe"]
-    })
-    children.add(this.child)
+    }))
     server.on("request", (request, response) => void this.serve(request, response))
     // Not by readline, for which a carriage return ends a line as well: the runtime prints one for each line break.
     let rest = ""
@@ -245,7 +242,6 @@ class Running {
 
   private close(): void {
     this.isClosed = true
-    children.delete(this.child)
     const ended = this.child.signalCode === null
       ? `exit status ${this.child.exitCode}`
       : `signal: ${this.child.signalCode}`
