@@ -28,7 +28,7 @@ const sides = (output: string, label: string): ReadonlyArray<number> => {
 }
 
 layer(NodeServices.layer, { excludeTestServices: true })("the demo", (it) => {
-  describe("with its script", () => {
+  describe.concurrent("with its script", () => {
     it.effect("opens, says why, recovers, and compares, in plain lines", () =>
       Effect.gen(function*() {
         const { code, output } = yield* play("--speed", "3", "--only", "servers")
@@ -87,7 +87,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the demo", (it) => {
       }).pipe(Effect.scoped), 60_000)
   })
 
-  describe("with requests of one's own", () => {
+  describe.concurrent("with requests of one's own", () => {
     const upstream = Effect.gen(function*() {
       const server = yield* NodeHttpServer.make(() => createServer(), { host: "127.0.0.1", port: 0 })
       const received: Array<string> = []

@@ -20,7 +20,7 @@ const brokenPromise = (from: ReadonlyArray<number>): string | undefined => {
 
 describe("a fleet", () => {
   it("keeps its promises after every event, whatever is lost", () => {
-    const problem = brokenPromise(seeds(1_000))
+    const problem = brokenPromise(seeds(400))
     if (problem !== undefined) assert.fail(problem)
   }, 3_600_000)
 })

@@ -86,11 +86,11 @@ export interface Cost {
   readonly writes: number
 }
 
-/** Whether a fleet stays closed for two minutes in which a share of its calls fails that is no reason to open. */
+/** Whether a fleet stays closed for a minute in which a share of its calls fails that is no reason to open. */
 export const staysClosed = (measured: Measured, failing: number, seed: number): boolean => {
   const fleet = fleetOf(measured, seed)
   fleet.failing = failing
-  fleet.world.pass(2 * minute)
+  fleet.world.pass(minute)
   const isClosed = fleet.store.history.every(({ record }) => record.phase._tag === "Closed")
   fleet.end()
   return isClosed
