@@ -51,6 +51,17 @@ describe("a soft failure", () => {
     }).pipe(under(first)))
 })
 
+describe("a classifier that is an effect", () => {
+  it.effect("settles its call once, and nothing is told of it", () =>
+    Effect.gen(function*() {
+      const events = yield* listen()
+      const asked = withBreaker(Effect.succeed("42"), { key, classify: () => Effect.succeed(Outcome.success) })
+      assert.strictEqual(yield* asked, "42")
+      assert.deepInclude((yield* state).counts, { succeeded: 1, failed: 0, ignored: 0 })
+      assert.isEmpty(yield* events)
+    }).pipe(under(first)))
+})
+
 describe("an expected error", () => {
   it.effect("22: it surfaces and is no failure of the dependency", () =>
     Effect.gen(function*() {
