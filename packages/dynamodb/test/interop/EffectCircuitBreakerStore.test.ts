@@ -22,7 +22,7 @@ import { error, type FakeDynamo, fakeDynamo, type FakeRequest, type Reply } from
 import {
   clientOf,
   makeTable,
-  onOneServer,
+  onEachServer,
   pushing,
   recordOf,
   replace,
@@ -92,7 +92,7 @@ const written = ({ requests }: FakeDynamo) => requests.filter(({ action }) => ac
 const reasonOf = <A, R>(effect: Effect.Effect<A, EffectBreaker.CircuitBreakerError, R>) =>
   Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
-onOneServer("the store of Effect's breaker", (it) => {
+onEachServer("the store of Effect's breaker", (it) => {
   for (const [name, { play, policy }] of Object.entries(scenarios)) {
     it.effect(`shows what Effect's own store shows: ${name}`, () =>
       Effect.gen(function*() {

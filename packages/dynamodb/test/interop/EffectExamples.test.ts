@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { typecheck } from "../../../../scripts/docs/examples.ts"
 import { effectExamples } from "../../../core/test/interop/extract.ts"
 import { prepare, run } from "../../../core/test/interop/run.ts"
-import { onOneServer, Server } from "../support.ts"
+import { onEachServer, Server } from "../support.ts"
 import { endpointVariable, layerStore } from "./exampleStore.ts"
 
 const memory = "CircuitBreaker.layerStoreMemory()"
@@ -24,7 +24,7 @@ const withStore = (example: ReturnType<typeof effectExamples>[number]) => {
 
 let suites = 0
 
-onOneServer("Effect's examples of its circuit breaker", (it) => {
+onEachServer("Effect's examples of its circuit breaker", (it) => {
   const folder = `interop-dynamodb-${++suites}`
   const examples = prepare(folder, effectExamples().map(withStore))
 
