@@ -86,7 +86,7 @@ export class Engine extends Circuits {
     entry: CircuitEntry,
     classify: Classify<A, E, R>
   ): (exit: Exit.Exit<A, E>) => Effect.Effect<void, never, R> | undefined {
-    const permit = { generation: entry.circuit.phase.generation, probe: undefined, call: undefined }
+    const permit = holdingNothing(entry.circuit.phase.generation)
     const startedAt = entry.measuresDuration ? this.now() : undefined
     return (exit) => this.end(entry, permit, startedAt === undefined ? 0 : this.now() - startedAt, classify, exit, asIs)
   }
@@ -129,8 +129,12 @@ export class Engine extends Circuits {
     outcome: "Success" | "Failure",
     duration: number
   ): undefined {
-    const permit = { generation, probe: undefined, call: undefined }
-    return this.settle(entry, permit, outcome === "Failure" ? Outcome.failure() : Outcome.success, duration)
+    return this.settle(
+      entry,
+      holdingNothing(generation),
+      outcome === "Failure" ? Outcome.failure() : Outcome.success,
+      duration
+    )
   }
 
   private count(entry: CircuitEntry, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome["_tag"] {
@@ -293,6 +297,9 @@ export class Engine extends Circuits {
     return settled(Outcome.ignored)
   }
 }
+
+/** What a call on the short way is settled by. */
+const holdingNothing = (generation: number): Permit => ({ generation, probe: undefined, call: undefined })
 
 const asIs: Restore = (effect) => effect
 
