@@ -1,10 +1,8 @@
 /** What the function's environment may say, and what is said of an environment that says something else. */
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import * as Settings from "../src/Settings.ts"
+import { file } from "./policyFile.ts"
 
 type Environment = Readonly<Record<string, string>>
 
@@ -23,19 +21,6 @@ const read = (env: Environment) =>
 const mistakesIn = (env: Environment) => Effect.map(Effect.flip(read(env)), ({ mistakes }) => mistakes)
 
 const policy = (value: unknown): Environment => ({ ...complete, POLICY: JSON.stringify(value) })
-
-const file = (text: string) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-policy-"))),
-      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-    ),
-    (folder) => {
-      const path = join(folder, "policy.json")
-      writeFileSync(path, text)
-      return path
-    }
-  )
 
 describe("the settings", () => {
   it.effect("are what the environment says, with the default policies unless it names others", () =>

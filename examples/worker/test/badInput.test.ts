@@ -4,10 +4,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { type Message } from "../../../packages/lambda/test/sqs/SqsModel.ts"
+import { file } from "./policyFile.ts"
 import { start, type World } from "./World.ts"
 
 const reasonOf = ({ attributes }: Message): string => attributes["reclose.reason"]?.stringValue ?? ""
@@ -161,19 +159,6 @@ const failsWith = ({ batch, cloud, errors, given, job, quotes, send }: World, mi
     assert.deepStrictEqual([bodies(cloud.queue.all), bodies(cloud.deadLetters.all)], [[job("one"), "not json"], []])
     assert.deepStrictEqual([quotes.received, cloud.sqs.actions], [[], []])
   })
-
-const file = (text: string) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-policy-"))),
-      (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-    ),
-    (folder) => {
-      const path = join(folder, "policy.json")
-      writeFileSync(path, text)
-      return path
-    }
-  )
 
 describe.concurrent("settings with mistakes", { timeout }, () => {
   it.live("fail every invocation, name every mistake, and touch nothing", () =>

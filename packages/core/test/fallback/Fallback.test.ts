@@ -4,15 +4,9 @@ import { CircuitBreaker, CircuitOpen, Fallback, LastGood, withBreaker } from "@r
 import { Cause, Data, Deferred, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { key, settled, under } from "../support.ts"
-import { listen, told } from "./support.ts"
+import { listen, rejectionOf, told } from "./support.ts"
 
-const open = new CircuitOpen({
-  key,
-  phase: "Open",
-  reason: "Tripped",
-  retryAfter: Duration.seconds(5),
-  consecutiveOpenings: 1
-})
+const open = rejectionOf(key)
 
 class Down extends Data.TaggedError("Down")<{ readonly status: number }> {}
 

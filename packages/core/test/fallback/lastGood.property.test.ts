@@ -1,21 +1,15 @@
 /** A chain with a last good answer held to a plain model, through failures, clock steps and restarts. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitOpen, Fallback, LastGood, LastGoodStore } from "@reclose/core"
+import { Fallback, LastGood, LastGoodStore } from "@reclose/core"
 import { Clock, Duration, Effect, Exit, Schema, Scope } from "effect"
 import { Random, seedsUpTo } from "../machine/model/random.ts"
 import { settled } from "../support.ts"
-import { TestStore, TwoHandedClock, unreachable } from "./support.ts"
+import { rejectionOf, TestStore, TwoHandedClock, unreachable } from "./support.ts"
 
 const key = "ACME"
 const maxAge = 60_000
 
-const open = new CircuitOpen({
-  key,
-  phase: "Open",
-  reason: "Tripped",
-  retryAfter: Duration.seconds(5),
-  consecutiveOpenings: 1
-})
+const open = rejectionOf(key)
 
 /** The latest good answer, as the model knows it. */
 interface Latest {

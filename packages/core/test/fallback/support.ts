@@ -1,9 +1,19 @@
 /** What the tests of fallbacks share: a store that does as it is told, a clock of two hands, and a listener. */
-import { Fallback, type FallbackEvent } from "@reclose/core"
+import { CircuitOpen, Fallback, type FallbackEvent } from "@reclose/core"
 import { type Clock, Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { settled } from "../support.ts"
+
+/** What an open circuit rejects a call with. */
+export const rejectionOf = (key: string) =>
+  new CircuitOpen({
+    key,
+    phase: "Open",
+    reason: "Tripped",
+    retryAfter: Duration.seconds(5),
+    consecutiveOpenings: 1
+  })
 
 const nothing = Effect.void
 

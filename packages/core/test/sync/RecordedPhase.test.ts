@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { closed, openingsOf, type Phase } from "../../src/machine/Circuit.ts"
 import { fromRecorded, toRecorded } from "../../src/sync/RecordedPhase.ts"
 import { Random, seedsUpTo } from "../machine/model/random.ts"
+import { recordedTrial } from "./planned.ts"
 import { circuitOf, halfOpen, open, policyOf, recordOf, three } from "./pure.ts"
 
 const policy = policyOf(three)
@@ -36,14 +37,7 @@ const phaseOf = (random: Random, at: number): Phase =>
   ])
 
 const trialOf = (fields: Partial<Extract<CircuitRecord.RecordPhase, { readonly _tag: "HalfOpen" }>>) => ({
-  _tag: "HalfOpen" as const,
-  openings: 1,
-  openDuration: 10_000,
-  probes: [0],
-  nextProbe: 1,
-  successes: 0,
-  failures: 0,
-  remaining: 5_000,
+  ...recordedTrial,
   ...fields
 })
 
