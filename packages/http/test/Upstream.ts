@@ -2,8 +2,10 @@
 import { Effect, Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as Http from "node:http"
+import * as Https from "node:https"
 import * as Net from "node:net"
 import { endWithUs } from "../../core/test/processes/endWithUs.ts"
+import type { Certificate } from "./Certificate.ts"
 
 export interface Upstream {
   readonly url: (path: string) => string
@@ -110,11 +112,11 @@ const answerOf = (request: Http.IncomingMessage): Answer => {
   return answers[url.pathname]?.(url) ?? status(404)
 }
 
-/** An upstream for as long as the scope, on a port that is free, or on a given one. */
-export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Scope> =>
+/** An upstream for as long as the scope, on a port that is free; over TLS where it has a certificate. */
+export const makeUpstream = (certificate?: Certificate): Effect.Effect<Upstream, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.callback<readonly [Upstream, Http.Server]>((resume) => {
-      const server = Http.createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    Effect.callback<readonly [Upstream, Http.Server | Https.Server]>((resume) => {
+      const serve: Http.RequestListener = (request, response) => {
         upstream.requests.push(`${request.method} ${request.url}`)
         upstream.headers.push(request.headers)
         upstream.busiest = Math.max(upstream.busiest, ++upstream.underWay)
@@ -126,9 +128,14 @@ export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Sco
         response.on("finish", over).on("close", over)
         const answer = upstream.next.shift() ?? upstream.always ?? answerOf(request)
         answer(request, response)
-      })
+      }
+      const options = { keepAliveTimeout: 60_000 }
+      const server = certificate === undefined
+        ? Http.createServer(options, serve)
+        : Https.createServer({ ...options, ...certificate }, serve)
+      const scheme = certificate === undefined ? "http" : "https"
       const upstream: Omit<Upstream, "port"> & { port: number } = {
-        url: (path) => `http://127.0.0.1:${upstream.port}${path}`,
+        url: (path) => `${scheme}://127.0.0.1:${upstream.port}${path}`,
         requests: [],
         headers: [],
         sockets: new Set(),
@@ -137,7 +144,7 @@ export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Sco
         busiest: 0,
         next: [],
         always: undefined,
-        port
+        port: 0
       }
       server.on("connection", (socket) => {
         upstream.connections++
@@ -145,7 +152,7 @@ export const makeUpstream = (port = 0): Effect.Effect<Upstream, never, Scope.Sco
         socket.on("error", () => {})
         socket.on("close", () => upstream.sockets.delete(socket))
       })
-      server.listen(port, "127.0.0.1", () => {
+      server.listen(0, "127.0.0.1", () => {
         // An address of TCP, which is what was asked for.
         upstream.port = (server.address() as Net.AddressInfo).port
         resume(Effect.succeed([upstream, server]))
@@ -192,6 +199,33 @@ export const hungPort: Effect.Effect<number, never, Scope.Scope> = Effect.acquir
   Effect.flatMap(([, port]) =>
     Effect.as(Effect.repeat(connects(port), { while: (connected) => connected, times: 20 }), port)
   )
+)
+
+/** A port that takes connections and says nothing on them, and the connections that it has at present. */
+export const silentPort: Effect.Effect<
+  { readonly port: number; readonly sockets: ReadonlySet<Net.Socket> },
+  never,
+  Scope.Scope
+> = Effect.acquireRelease(
+  Effect.callback<{ readonly port: number; readonly sockets: Set<Net.Socket>; readonly server: Net.Server }>(
+    (resume) => {
+      const sockets = new Set<Net.Socket>()
+      const server = Net.createServer((socket) => {
+        sockets.add(socket)
+        // What it is told is read, or else the end of it would not be seen.
+        socket.resume().on("error", () => {}).on("close", () => sockets.delete(socket))
+      })
+      server.listen(0, "127.0.0.1", () => {
+        // An address of TCP, which is what was asked for.
+        resume(Effect.succeed({ port: (server.address() as Net.AddressInfo).port, sockets, server }))
+      })
+    }
+  ),
+  ({ server, sockets }) =>
+    Effect.sync(() => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    })
 )
 
 /** Waits until something holds, for a bounded time, in which a machine that is busy gets everything done. */

@@ -1,8 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { TimeLimits } from "@reclose/http"
+import type { TimeLimits } from "@reclose/http"
 import { Effect, type Scope } from "effect"
-import { HttpClientError } from "effect/http"
-import { type ClientName, clientNames, countsOf, guarded, text } from "./clients.ts"
+import { type ClientName, clientNames, countsOf, guarded, kindOf, text } from "./clients.ts"
 import { hungPort, makeUpstream, refusingPort, until, type Upstream } from "./Upstream.ts"
 
 /** The limit that a fault is to meet is short, and no other one is. */
@@ -81,12 +80,6 @@ const faults: ReadonlyArray<Fault> = [
   ...statuses([400, 401, 403, 404, 405, 409, 410, 422, 425, 451], "ignored"),
   ...statuses([408, 429, 500, 501, 502, 503, 504, 507, 599], "failed")
 ]
-
-const kindOf = (error: unknown): string => {
-  const late = TimeLimits.fromError(error)
-  if (late !== undefined) return `limit ${late.limit}`
-  return HttpClientError.isHttpClientError(error) ? error.reason._tag : String(error)
-}
 
 describe.concurrent.each(clientNames)("over %s", (client) => {
   it.live.each(faults)("$name", ({ at, but, ends, isPooled, outcome }) =>
