@@ -4,10 +4,15 @@
  * **Details**
  *
  * The limits lie inside the breaker, so that a dependency that hangs fails its calls. Whatever takes longer is
- * interrupted, which closes its connection.
+ * interrupted, which closes its connection, or its stream where HTTP/2 shares the connection.
  *
  * Connecting is part of the wait for headers, since clients don't tell the two apart. To bound it more tightly, say so to
  * the client: `NodeHttpClient.layerUndiciOptions({ connect: { timeout: 1_000 } })`.
+ *
+ * **Gotchas**
+ *
+ * A connection that isn't there yet is the client's: undici and `fetch` go on with it for 10 seconds unless told otherwise,
+ * also when nobody waits for it any more.
  *
  * @since 0.1.0
  */
