@@ -13,10 +13,12 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import type { Admission } from "./Admission.ts"
 import type { CircuitEvent, Transition } from "./CircuitEvent.ts"
 import type { CircuitOpen } from "./CircuitOpen.ts"
 import { type CircuitState, readState } from "./CircuitState.ts"
 import type { CircuitStore } from "./CircuitStore.ts"
+import { unguarded } from "./internal/Admitted.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { Engine } from "./internal/Engine.ts"
 import { EventBus } from "./internal/EventBus.ts"
@@ -92,6 +94,19 @@ export interface Breaker {
     key: string,
     classify?: GuardOptions<A, E, R2>["classify"]
   ) => Effect.Effect<A, E | CircuitOpen, R | R2>
+  /**
+   * Lets a call through, or rejects it, and leaves it to the program to tell how it ends; see `Admission`. Most calls want
+   * `withBreaker`.
+   *
+   * Dies with a `PolicyError` for a key that can't name a circuit. Where there is no room for a circuit, every call is let
+   * through.
+   */
+  readonly admit: (key: string) => Effect.Effect<Admission, CircuitOpen>
+  /**
+   * Admits or rejects when this function runs: an `Exit`, where nobody has to be asked. `admit` is this, made safe, for
+   * adapters that can't afford an effect more for each call.
+   */
+  readonly admitUnsafe: (key: string) => Effect.Effect<Admission, CircuitOpen>
   /** A circuit as it stands: as the store knows it if no call has used it yet, and closed if the store doesn't. */
   readonly state: (key: string) => Effect.Effect<CircuitState, PolicyError>
   /** All circuits that are held, in no order. */
@@ -190,17 +205,30 @@ const makeWith = Effect.fnUntraced(function*(
       return seen?.record === undefined ? { ...state, generation: 0 } : state
     })
 
+  /** The circuit of a key for its first call: undefined, and the call is not guarded, where there is no room for it. */
+  const first = (key: string) =>
+    // Only `CircuitOpen` may join the errors of a guarded call. A key that can't be one is a mistake in the program.
+    isKey(key) ? acquire(key) : Effect.die(keyError(key))
+
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
     const entry = engine.get(key)
-    if (entry !== undefined) return engine.enter(entry, call, classify)
-    // Only `CircuitOpen` may join the errors of a guarded call. A key that can't be one is a mistake in the program.
-    if (!isKey(key)) return Effect.die(keyError(key))
-    return Effect.flatMap(acquire(key), (entry) => entry === undefined ? call : engine.enter(entry, call, classify))
+    return entry === undefined
+      ? Effect.flatMap(first(key), (entry) => entry === undefined ? call : engine.enter(entry, call, classify))
+      : engine.enter(entry, call, classify)
+  }
+
+  const admitUnsafe: Breaker["admitUnsafe"] = (key) => {
+    const entry = engine.get(key)
+    return entry === undefined
+      ? Effect.flatMap(first(key), (entry) => entry === undefined ? Effect.succeed(unguarded) : engine.admission(entry))
+      : engine.admission(entry)
   }
 
   const breaker: Breaker = {
     withBreaker: makeWithBreaker<never>(() => breaker),
     enterUnsafe,
+    admitUnsafe,
+    admit: (key) => Effect.suspend(() => admitUnsafe(key)),
     state: (key) =>
       Effect.suspend(() => {
         const entry = engine.get(key)

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export type { Admission } from "./Admission.ts"
 export * as BudgetPolicy from "./BudgetPolicy.ts"
 export { type Breaker, CircuitBreaker, type GuardOptions, withBreaker, type WithBreaker } from "./CircuitBreaker.ts"
 export type {

@@ -10,18 +10,20 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type { Admission } from "../Admission.ts"
 import * as CircuitOpen from "../CircuitOpen.ts"
-import { openingsOf, overrideOf } from "../machine/Circuit.ts"
-import { admit, type Permit, type Rejection, rejectionOf, trip, unmeasured, wouldProbe } from "../machine/Step.ts"
+import { overrideOf } from "../machine/Circuit.ts"
+import { admit, type Permit, type Rejection, rejectionOf, trip, wouldProbe } from "../machine/Step.ts"
 import * as Outcome from "../Outcome.ts"
+import { Admitted } from "./Admitted.ts"
 import type { CircuitEntry, OnExit } from "./CircuitEntry.ts"
 import { Circuits } from "./Circuits.ts"
-import type { Lease, Sharing } from "./Sharing.ts"
+import type { Restore } from "./Sharing.ts"
 
 export type Classify<A, E, R> = (exit: Exit.Exit<A, E>) => Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** What becomes of a call that is let through. It can be interrupted where it is restored, and all over if it holds nothing. */
+type Use<A, E, R> = (call: Admitted, restore: Restore) => Effect.Effect<A, E, R>
 
 export class Engine extends Circuits {
   /** Begins a guarded call: to be called where the effect it answers runs next. */
@@ -30,39 +32,61 @@ export class Engine extends Circuits {
     call: Effect.Effect<A, E, R>,
     classify: Classify<A, E, R2> | undefined
   ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
-    // Interruptible: an interrupted call is one that says nothing, so there is nothing to be done for it.
     if (classify === undefined) {
       const onExit = entry.onExit ?? this.begin(entry)
+      // Interruptible: an interrupted call is one that says nothing, so there is nothing to be done for it.
       if (onExit !== undefined) return Effect.onExitPrimitive(call, onExit, true)
-    } else if (this.isShort(entry)) return Effect.onExitPrimitive(call, this.classifying(entry, classify), true)
-    return this.background
-      ? this.reject(entry) ?? this.ask(entry, call, classify)
-      : this.enterBeside(entry, call, classify)
+    }
+    return this.rejectAtOnce(entry) ??
+      this.through(
+        entry,
+        (admitted, restore) =>
+          Effect.onExitPrimitive(restore(call), (exit) => end(admitted, classify, exit, restore), restore === asIs)
+      )
   }
 
-  /** The same, in a process that does beside its calls what others do between them. */
-  private enterBeside<A, E, R, R2>(
-    entry: CircuitEntry,
-    call: Effect.Effect<A, E, R>,
-    classify: Classify<A, E, R2> | undefined
-  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+  /** Lets a call through whose end is told by hand. */
+  admission(entry: CircuitEntry): Effect.Effect<Admission, CircuitOpen.CircuitOpen> {
+    return this.rejectAtOnce(entry) ?? this.through(entry, Exit.succeed)
+  }
+
+  /** Rejects a call where nothing has to be looked at before, as there is in a process that does so beside its calls. */
+  private rejectAtOnce(entry: CircuitEntry): Effect.Effect<never, CircuitOpen.CircuitOpen> | undefined {
+    return this.background ? this.reject(entry) : undefined
+  }
+
+  /** Lets a call through by the machine: on the short way it counts, but holds nothing. Outcomes may be soft, or wish. */
+  private through<A, E, R>(entry: CircuitEntry, use: Use<A, E, R>): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R> {
+    if (this.isShort(entry)) {
+      const permit = holdingNothing(entry.circuit.phase.generation)
+      return use(new Admitted(this, entry, permit, entry.measuresDuration ? this.now() : undefined), asIs)
+    }
+    if (this.background) return this.ask(entry, use)
     const relearned = this.sharing?.relearn(entry)
-    if (relearned !== undefined) return Effect.flatMap(relearned, () => this.enter(entry, call, classify))
+    if (relearned !== undefined) return Effect.flatMap(relearned, () => this.through(entry, use))
     this.sharing?.touched(entry)
-    return this.reject(entry) ?? this.ask(entry, call, classify)
+    return this.reject(entry) ?? this.ask(entry, use)
   }
 
-  /** Asks the machine, and the store as well where the call would be a probe. */
-  private ask<A, E, R, R2>(
-    entry: CircuitEntry,
-    call: Effect.Effect<A, E, R>,
-    classify: Classify<A, E, R2> | undefined
-  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+  /** Asks the machine, and the store before where the call would be a probe. */
+  private ask<A, E, R>(entry: CircuitEntry, use: Use<A, E, R>): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R> {
     const { sharing } = this
-    return sharing !== undefined && entry.circuit.phase._tag !== "Closed" &&
-        wouldProbe(entry.policy, entry.circuit, this.at())
-      ? this.probe(sharing, entry, call, classify)
-      : Effect.uninterruptibleMask((restore) => this.guard(entry, call, classify, restore, undefined))
+    return Effect.uninterruptibleMask((restore) =>
+      sharing === undefined || !this.isTrial(entry)
+        ? this.guard(entry, undefined, use, restore)
+        : Effect.flatMap(sharing.lease(entry, restore), (lease) =>
+          lease !== undefined && "generation" in lease
+            ? this.guard(entry, lease, use, restore)
+            // It has taken its time, so the circuit may be another one.
+            : this.reject(entry) ?? (lease !== undefined && this.isTrial(entry)
+              ? this.rejection(entry, lease, this.at())
+              : this.guard(entry, undefined, use, restore)))
+    )
+  }
+
+  /** Whether the next call would be a probe. */
+  private isTrial({ circuit, policy }: CircuitEntry): boolean {
+    return circuit.phase._tag !== "Closed" && wouldProbe(policy, circuit, this.at())
   }
 
   /** The handler for a call on the short way whose duration counts, or that finds its circuit warm. */
@@ -79,16 +103,6 @@ export class Engine extends Circuits {
   private isShort(entry: CircuitEntry): boolean {
     if (entry.onExit === undefined && !entry.measuresDuration && entry.isWarming) this.refresh(entry)
     return entry.onExit !== undefined || entry.measuresDuration
-  }
-
-  /** The handler for a classified call on the short way. It is the machine that settles it: outcomes may be soft, or wish. */
-  private classifying<A, E, R>(
-    entry: CircuitEntry,
-    classify: Classify<A, E, R>
-  ): (exit: Exit.Exit<A, E>) => Effect.Effect<void, never, R> | undefined {
-    const permit = holdingNothing(entry.circuit.phase.generation)
-    const startedAt = entry.measuresDuration ? this.now() : undefined
-    return (exit) => this.end(entry, permit, startedAt === undefined ? 0 : this.now() - startedAt, classify, exit, asIs)
   }
 
   protected override refresh(entry: CircuitEntry): void {
@@ -113,28 +127,15 @@ export class Engine extends Circuits {
     if (phase._tag !== "Closed" || phase.generation !== generation) return
     const now = entry.policy.needs.time ? this.now() : 0
     const duration = startedAt === undefined ? 0 : now - startedAt
+    // There is no short way any more: an operator or a rule has a say now.
     if (entry.onExit === undefined && !entry.measuresDuration) {
-      return this.settleByMachine(entry, generation, outcome, duration)
+      const told = outcome === "Failure" ? Outcome.failure() : Outcome.success
+      return this.settle(entry, holdingNothing(generation), told, duration)
     }
     const at = entry.policy.needs.time ? this.time.at(now) : 0
     if (startedAt !== undefined && duration >= entry.policy.slowerThan && !entry.isFailing) this.sharing?.failing(entry)
     const readings = phase.evidence.record(outcome === "Failure", duration, at, false)
     if (readings !== undefined) this.commit(entry, trip(entry.policy, entry.circuit, phase, readings, this.at(), 0))
-  }
-
-  /** Settles a call that took the short way, in a circuit that has none any more: an operator or a rule has a say now. */
-  private settleByMachine(
-    entry: CircuitEntry,
-    generation: number,
-    outcome: "Success" | "Failure",
-    duration: number
-  ): undefined {
-    return this.settle(
-      entry,
-      holdingNothing(generation),
-      outcome === "Failure" ? Outcome.failure() : Outcome.success,
-      duration
-    )
   }
 
   private count(entry: CircuitEntry, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome["_tag"] {
@@ -179,89 +180,26 @@ export class Engine extends Circuits {
     return exit
   }
 
-  /** Lets a call probe that has the store's leave. It is the one call that waits for the store. */
-  private probe<A, E, R, R2>(
-    sharing: Sharing,
+  private guard<A, E, R>(
     entry: CircuitEntry,
-    call: Effect.Effect<A, E, R>,
-    classify: Classify<A, E, R2> | undefined
-  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
-    return Effect.uninterruptibleMask<A, E | CircuitOpen.CircuitOpen, R | R2>((restore) => {
-      const lease = sharing.lease(entry)
-      // As many as there may be ask already.
-      if (lease === undefined) {
-        return overrideOf(entry.circuit) === "MetricsOnly"
-          ? this.guard(entry, call, classify, restore, unmeasured)
-          : this.rejection(entry, asking(entry), this.at())
-      }
-      const asked = Effect.onExitPrimitive(restore(Fiber.await(lease)), (exit) => {
-        // Interrupted: what the store grants from here on is for nobody.
-        if (exit._tag === "Failure") lease.addObserver((exit) => this.giveBack(entry, exit))
-        return undefined
-      })
-      return Effect.flatMap(asked, (exit) => {
-        const granted = exit._tag === "Success" ? exit.value : "Alone"
-        if (typeof granted === "object") return this.guard(entry, call, classify, restore, granted)
-        const rejected = this.reject(entry)
-        if (rejected !== undefined) return rejected
-        return granted === "Alone" || !wouldProbe(entry.policy, entry.circuit, this.at())
-          ? this.guard(entry, call, classify, restore, undefined)
-          : this.rejection(entry, asking(entry), this.at())
-      })
-    })
-  }
-
-  private guard<A, E, R, R2>(
-    entry: CircuitEntry,
-    call: Effect.Effect<A, E, R>,
-    classify: Classify<A, E, R2> | undefined,
-    restore: Restore,
-    leased: Permit | undefined
-  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+    leased: Permit | undefined,
+    use: Use<A, E, R>,
+    restore: Restore
+  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R> {
     const startedAt = this.now()
     const admission = leased ?? this.admit(entry, startedAt)
-    if (!("generation" in admission)) return this.rejection(entry, admission, this.at())
-    return Effect.onExitPrimitive(
-      restore(call),
-      // Before the classifier runs, whose time is not the dependency's.
-      (exit) => this.end(entry, admission, this.now() - startedAt, classify, exit, restore)
-    )
+    return "generation" in admission
+      ? use(new Admitted(this, entry, admission, startedAt), restore)
+      : this.rejection(entry, admission, this.at())
   }
 
-  /** Settles a call that has ended, as its classifier says. */
-  private end<A, E, R>(
-    entry: CircuitEntry,
-    permit: Permit,
-    duration: number,
-    classify: Classify<A, E, R> | undefined,
-    exit: Exit.Exit<A, E>,
-    restore: Restore
-  ): Effect.Effect<void, never, R> | undefined {
-    const settled = (outcome: Outcome.Outcome): undefined => {
-      if (outcome._tag === "Success") entry.succeeded++
-      else if (outcome._tag === "Failure") entry.failed++
-      else entry.ignored++
-      const counts = outcome._tag === "Failure" || (outcome._tag === "Success" && duration >= entry.policy.slowerThan)
-      if (counts && !entry.isFailing) this.sharing?.failing(entry)
-      return this.settle(entry, permit, outcome, duration)
-    }
-    // An interruption is nobody's to classify, and counts nowhere: not even among the ignored calls.
-    if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) {
-      return this.settle(entry, permit, Outcome.ignored, duration)
-    }
-    if (classify === undefined) return settled(Outcome.fromExit(exit))
-    let outcome: ReturnType<typeof classify>
-    try {
-      outcome = classify(exit)
-    } catch (defect) {
-      this.unclassified(entry, Cause.die(defect), settled)
-      return Effect.die(defect)
-    }
-    return Effect.isEffect(outcome) ? this.classified(entry, restore(outcome), settled) : settled(outcome)
-  }
-
-  private giveBack(entry: CircuitEntry, lease: Exit.Exit<Lease>): void {
-    if (lease._tag === "Success" && typeof lease.value === "object") this.release(entry, lease.value)
+  conclude(entry: CircuitEntry, permit: Permit, outcome: Outcome.Outcome, duration: number): undefined {
+    if (outcome._tag === "Success") entry.succeeded++
+    else if (outcome._tag === "Failure") entry.failed++
+    else entry.ignored++
+    const counts = outcome._tag === "Failure" || (outcome._tag === "Success" && duration >= entry.policy.slowerThan)
+    if (counts && !entry.isFailing) this.sharing?.failing(entry)
+    return this.settle(entry, permit, outcome, duration)
   }
 
   private admit(entry: CircuitEntry, now: number): Permit | Rejection {
@@ -274,28 +212,6 @@ export class Engine extends Circuits {
     this.commit(entry, stepped)
     return stepped.decision._tag === "Admitted" ? stepped.decision.permit : stepped.decision.rejection
   }
-
-  /** Settles with what a classifier's effect says. */
-  private classified<R>(
-    entry: CircuitEntry,
-    classified: Effect.Effect<Outcome.Outcome, never, R>,
-    settled: (outcome: Outcome.Outcome) => undefined
-  ): Effect.Effect<void, never, R> {
-    return Effect.onExitPrimitive(
-      Effect.asVoid(Effect.tap(classified, (outcome) => Effect.sync(() => settled(outcome)))),
-      (exit) => exit._tag === "Success" ? undefined : this.unclassified(entry, exit.cause, settled)
-    )
-  }
-
-  /** A classifier that says nothing: its call is ignored, and its fault surfaces. */
-  private unclassified(
-    entry: CircuitEntry,
-    cause: Cause.Cause<never>,
-    settled: (outcome: Outcome.Outcome) => undefined
-  ): undefined {
-    this.events.publish({ _tag: "ClassifierFailed", key: entry.key, cause })
-    return settled(Outcome.ignored)
-  }
 }
 
 /** What a call on the short way is settled by. */
@@ -303,10 +219,29 @@ const holdingNothing = (generation: number): Permit => ({ generation, probe: und
 
 const asIs: Restore = (effect) => effect
 
-/** Why a call is rejected while others ask the store whether they may probe. */
-const asking = ({ circuit, policy }: CircuitEntry): Rejection => ({
-  phase: "HalfOpen",
-  reason: "Probing",
-  retryAfter: policy.halfOpen.maxDuration,
-  openings: openingsOf(circuit.phase, 0)
-})
+/** Settles a call that has ended, as its classifier says. */
+const end = <A, E, R>(
+  admitted: Admitted,
+  classify: Classify<A, E, R> | undefined,
+  exit: Exit.Exit<A, E>,
+  restore: Restore
+): Effect.Effect<unknown, never, R> | undefined => {
+  admitted.stop()
+  // An interruption is nobody's to classify, and counts nowhere: not even among the ignored calls.
+  if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) return admitted.release()
+  let outcome: Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>
+  try {
+    outcome = (classify ?? Outcome.fromExit)(exit)
+  } catch (defect) {
+    // A classifier that says nothing: its call is ignored, and its fault surfaces.
+    const cause = Cause.die(defect)
+    admitted.unclassified(cause)
+    return Effect.failCause(cause)
+  }
+  return Effect.isEffect(outcome)
+    ? Effect.onExitPrimitive(
+      restore(outcome),
+      (exit) => exit._tag === "Success" ? admitted.settle(exit.value) : admitted.unclassified(exit.cause)
+    )
+    : admitted.settle(outcome)
+}

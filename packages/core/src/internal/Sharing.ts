@@ -5,12 +5,11 @@
  */
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type * as Random from "effect/Random"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitRegister, Seen } from "../CircuitStore.ts"
 import type { Circuit } from "../machine/Circuit.ts"
-import type { Event, Permit, PhaseChange } from "../machine/Step.ts"
+import type { Event, Permit, PhaseChange, Rejection } from "../machine/Step.ts"
 import type { Outcome } from "../Outcome.ts"
 import type { CircuitEntry } from "./CircuitEntry.ts"
 import type { SyncPolicy } from "./PolicyReader.ts"
@@ -36,8 +35,11 @@ export interface Host {
   readonly publish: (event: CircuitEvent) => void
 }
 
-/** The right to probe; or that there is none to be had; or that the process has to judge by itself. */
-export type Lease = Permit | "Refused" | "Alone"
+/** The right to probe; or why there is none to be had; or that the process has to judge by itself. */
+export type Lease = Permit | Rejection | undefined
+
+/** Makes an effect interruptible again, where its surroundings were. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** Shares the circuits of one breaker. */
 export interface Sharing {
@@ -50,8 +52,8 @@ export interface Sharing {
   readonly begin: (entry: CircuitEntry, seen: Seen | undefined) => void
   /** Rests a circuit on a record that was just read. */
   readonly learn: (entry: CircuitEntry, seen: Seen | undefined) => void
-  /** Asks the store for the right to probe. Undefined if as many calls ask already as may probe. */
-  readonly lease: (entry: CircuitEntry) => Fiber.Fiber<Lease> | undefined
+  /** Asks the store for the right to probe, in a region that nothing interrupts but where it is restored. */
+  readonly lease: (entry: CircuitEntry, restore: Restore) => Effect.Effect<Lease>
   /** Notes that a circuit changed its phase. */
   readonly changed: (entry: CircuitEntry, before: Circuit, changes: ReadonlyArray<PhaseChange>) => void
   /** Notes how a probe ended that left the circuit on trial. */

@@ -13,11 +13,12 @@ import * as Stream from "effect/Stream"
 import type { Change, CircuitRegister, Seen } from "../CircuitStore.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
-import type { Host, Lease, Share, Sharing } from "../internal/Sharing.ts"
+import type { Host, Lease, Restore, Share, Sharing } from "../internal/Sharing.ts"
 import type { Circuit } from "../machine/Circuit.ts"
 import type { PhaseChange } from "../machine/Step.ts"
 import { Exchange, type Fork, storeFailed } from "./Exchange.ts"
 import { FirstUse } from "./FirstUse.ts"
+import { Leasing } from "./Leasing.ts"
 import type { Settlement, Steering } from "./Plan.ts"
 import type { SharedCircuit } from "./SharedCircuit.ts"
 
@@ -31,6 +32,7 @@ const forgotten = 10
 export class Sync implements Sharing {
   private readonly exchange: Exchange
   private readonly firstUse: FirstUse
+  private readonly leasing: Leasing
   private readonly changes: CircuitRegister["changes"]
   private readonly host: Host
   private readonly context: Context.Context<never>
@@ -45,6 +47,7 @@ export class Sync implements Sharing {
     const fork: Fork = (effect) => this.fork(effect)
     this.exchange = new Exchange(process, store, options.host, options.policy, fork)
     this.firstUse = new FirstUse(this.exchange, options.host, fork)
+    this.leasing = new Leasing(this.exchange, options.host, fork)
     this.changes = store.changes
     this.host = options.host
     this.context = options.context
@@ -85,23 +88,8 @@ export class Sync implements Sharing {
     if (seen?.record !== undefined) this.exchange.learn(entry, seen.record)
   }
 
-  lease(entry: CircuitEntry): Fiber.Fiber<Lease> | undefined {
-    const shared = this.exchange.shared(entry)
-    const { circuit: { phase }, policy: { halfOpen } } = entry
-    const out = phase._tag === "HalfOpen" && this.host.at() < phase.deadline ? phase.probes.length : 0
-    if (out + shared.leasing >= halfOpen.permits) return undefined
-    shared.leasing++
-    const asked = this.hasEnded ? Effect.succeed<Lease>("Alone") : Effect.map(
-      this.exchange.run(entry, { probe: true, fresh: true }),
-      (permit): Lease => permit ?? (shared.isPrivate ? "Alone" : "Refused")
-    )
-    const fiber = this.fork(Effect.catchCause(asked, (cause) =>
-      Effect.sync((): Lease => {
-        this.exchange.failed(entry, "replace", cause)
-        return "Alone"
-      })))
-    fiber.addObserver(() => shared.leasing--)
-    return fiber
+  lease(entry: CircuitEntry, restore: Restore): Effect.Effect<Lease> {
+    return this.hasEnded ? Effect.succeed(undefined) : this.leasing.lease(entry, restore)
   }
 
   changed(entry: CircuitEntry, before: Circuit, changes: ReadonlyArray<PhaseChange>): void {

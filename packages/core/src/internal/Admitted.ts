@@ -1,0 +1,62 @@
+/** A call that was let through. Its end is told once; every later word about it is too late. */
+import type * as Cause from "effect/Cause"
+import type { Admission } from "../Admission.ts"
+import type { CircuitEvent } from "../CircuitEvent.ts"
+import type { Permit } from "../machine/Step.ts"
+import * as Outcome from "../Outcome.ts"
+import type { CircuitEntry } from "./CircuitEntry.ts"
+
+/** Who lets calls through. */
+export interface Gate {
+  readonly now: () => number
+  readonly conclude: (entry: CircuitEntry, permit: Permit, outcome: Outcome.Outcome, duration: number) => void
+  readonly release: (entry: CircuitEntry, permit: Permit) => void
+  readonly publish: (event: CircuitEvent) => void
+}
+
+export class Admitted implements Admission {
+  private readonly gate: Gate
+  private readonly entry: CircuitEntry
+  /** Undefined once the end is told. */
+  private permit: Permit | undefined
+  /** Undefined where no rule asks for durations. */
+  private readonly startedAt: number | undefined
+  private duration: number | undefined = undefined
+
+  constructor(gate: Gate, entry: CircuitEntry, permit: Permit, startedAt: number | undefined) {
+    this.gate = gate
+    this.entry = entry
+    this.permit = permit
+    this.startedAt = startedAt
+  }
+
+  /** Takes the time: what passes from here on is not the dependency's. */
+  stop(): void {
+    this.duration = this.startedAt === undefined ? 0 : this.gate.now() - this.startedAt
+  }
+
+  settle(outcome: Outcome.Outcome): undefined {
+    const { entry, gate, permit } = this
+    if (permit === undefined) return
+    this.permit = undefined
+    if (this.duration === undefined) this.stop()
+    gate.conclude(entry, permit, outcome, this.duration ?? 0)
+  }
+
+  release(): undefined {
+    const { entry, gate, permit } = this
+    this.permit = undefined
+    if (permit !== undefined) gate.release(entry, permit)
+  }
+
+  unclassified(cause: Cause.Cause<never>): undefined {
+    if (this.permit === undefined) return
+    this.gate.publish({ _tag: "ClassifierFailed", key: this.entry.key, cause })
+    this.settle(Outcome.ignored)
+  }
+}
+
+const nothing = (): void => {}
+
+/** What a call is let through with that no circuit guards. */
+export const unguarded: Admission = { settle: nothing, release: nothing, unclassified: nothing }

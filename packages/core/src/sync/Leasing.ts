@@ -1,0 +1,67 @@
+/** Asks the store whether a call may probe: the one call that waits for the store. */
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type { CircuitEntry } from "../internal/CircuitEntry.ts"
+import type { Host, Lease, Restore } from "../internal/Sharing.ts"
+import { openingsOf, overrideOf } from "../machine/Circuit.ts"
+import { type Rejection, unmeasured } from "../machine/Step.ts"
+import type { Exchange, Fork } from "./Exchange.ts"
+
+export class Leasing {
+  private readonly exchange: Exchange
+  private readonly host: Host
+  private readonly fork: Fork
+
+  constructor(exchange: Exchange, host: Host, fork: Fork) {
+    this.exchange = exchange
+    this.host = host
+    this.fork = fork
+  }
+
+  lease(entry: CircuitEntry, restore: Restore): Effect.Effect<Lease> {
+    const shared = this.exchange.shared(entry)
+    const { circuit: { phase }, policy: { halfOpen } } = entry
+    const out = phase._tag === "HalfOpen" && this.host.at() < phase.deadline ? phase.probes.length : 0
+    if (out + shared.leasing >= halfOpen.permits) {
+      // As many as there may be ask already.
+      return Effect.succeed(overrideOf(entry.circuit) === "MetricsOnly" ? unmeasured : asking(entry))
+    }
+    shared.leasing++
+    const fiber = this.fork(this.ask(entry))
+    fiber.addObserver(() => shared.leasing--)
+    const asked = Effect.onExitPrimitive(restore(Fiber.await(fiber)), (exit) => {
+      // Interrupted: what the store grants from here on is for nobody.
+      if (exit._tag === "Failure") fiber.addObserver((exit) => this.giveBack(entry, exit))
+      return undefined
+    })
+    return Effect.map(asked, (exit) => exit._tag === "Success" ? exit.value : undefined)
+  }
+
+  private ask(entry: CircuitEntry): Effect.Effect<Lease> {
+    return Effect.catchCause(
+      Effect.map(
+        this.exchange.run(entry, { probe: true, fresh: true }),
+        (permit): Lease => permit ?? (this.exchange.shared(entry).isPrivate ? undefined : asking(entry))
+      ),
+      (cause) =>
+        Effect.sync(() => {
+          this.exchange.failed(entry, "replace", cause)
+          return undefined
+        })
+    )
+  }
+
+  private giveBack(entry: CircuitEntry, lease: Exit.Exit<Lease>): void {
+    const granted = lease._tag === "Success" ? lease.value : undefined
+    if (granted !== undefined && "generation" in granted) this.host.release(entry, granted)
+  }
+}
+
+/** Why a call is rejected while others ask the store whether they may probe. */
+const asking = ({ circuit, policy }: CircuitEntry): Rejection => ({
+  phase: "HalfOpen",
+  reason: "Probing",
+  retryAfter: policy.halfOpen.maxDuration,
+  openings: openingsOf(circuit.phase, 0)
+})
