@@ -52,23 +52,27 @@ const knownOrigins = 1_000
  * @since 0.1.0
  */
 export const origin: CircuitKey = (() => {
-  const origins = new Map<string, string | undefined>()
-  return (request) => {
-    const { url } = request
+  const origins = new Map<string, string>()
+  // Who calls again mostly calls the same: looking at the beginning is half of what looking it up is.
+  let last = { beginning: "", origin: "" }
+  return ({ url }) => {
+    if (last.beginning !== "" && url.startsWith(last.beginning)) return last.origin
     const start = url.indexOf("://")
     const slash = start < 0 ? -1 : url.indexOf("/", start + 3)
     // Without a path, or without an authority, it takes a parser to know where what ends.
     if (slash <= start + 3) return parsedOrigin(url)
-    const authority = url.slice(0, slash)
-    const known = origins.get(authority)
-    if (known !== undefined) return known
-    const parsed = parsedOrigin(url)
-    // An authority that holds a question mark or a hash ends before this slash: it is none to be remembered.
-    if (parsed !== undefined && !/[?#\\]/.test(authority)) {
+    const beginning = url.slice(0, slash + 1)
+    const known = origins.get(beginning)
+    const origin = known ?? parsedOrigin(url)
+    if (origin === undefined) return undefined
+    if (known === undefined) {
+      // An authority that holds a question mark or a hash ends before this slash: it is none to be remembered.
+      if (/[?#\\]/.test(beginning)) return origin
       if (origins.size >= knownOrigins) origins.clear()
-      origins.set(authority, parsed)
+      origins.set(beginning, origin)
     }
-    return parsed
+    last = { beginning, origin }
+    return origin
   }
 })()
 

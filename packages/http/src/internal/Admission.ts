@@ -1,18 +1,31 @@
 /** Lets a call through: a place, a turn, the circuit of its credential, the circuit of its dependency, in this order. */
+import type { Admission } from "@reclose/core/Admission"
 import { type Breaker, CircuitBreaker } from "@reclose/core/CircuitBreaker"
+import type { CircuitOpen } from "@reclose/core/CircuitOpen"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type * as Scope from "effect/Scope"
 import { circuitKey } from "../Credentials.ts"
 import type { Throttled } from "../Throttled.ts"
-import type { Admit } from "./Guard.ts"
+import type { Call } from "./Call.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
 import { makePlaces } from "./Places.ts"
 import { makeRate } from "./Rate.ts"
 
 type Policy = Pick<ValidPolicy, "concurrency" | "rateLimit" | "credentials">
 
-export const makeAdmission = ({
+/**
+ * Admits a call under a key, or fails. It is to be run next, and where nothing interrupts it: an `Exit` is a call that holds
+ * nothing yet.
+ */
+export type Admit = (
+  call: Call,
+  key: string,
+  request: HttpClientRequest
+) => Effect.Effect<Admission, CircuitOpen | Throttled>
+
+export const makeAdmit = ({
   concurrency,
   credentials,
   rateLimit
@@ -22,36 +35,69 @@ export const makeAdmission = ({
     const places = concurrency === undefined ? undefined : yield* makePlaces(concurrency)
     const rate = rateLimit === undefined ? undefined : yield* makeRate(rateLimit)
 
-    /** Has a guarded call wait for a place and a turn, unless one of its circuits rejects it anyway. */
-    const throttled = <A, E, R>(
-      guarded: Effect.Effect<A, E, R>,
+    /** Has a call wait for a place and a turn, unless one of its circuits rejects it anyway. */
+    const throttled = <E>(
+      admitted: Effect.Effect<Admission, E>,
       key: string,
       circuits: ReadonlyArray<string>
-    ): Effect.Effect<A, E | Throttled, R> => {
-      if (places === undefined && rate === undefined) return guarded
-      const inTurn = rate === undefined ? guarded : Effect.andThen(Effect.interruptible(rate(key)), guarded)
-      const inPlace = places === undefined ? inTurn : places(inTurn, key)
+    ): Effect.Effect<Admission, E | Throttled> => {
+      const inTurn = rate === undefined ? admitted : Effect.andThen(Effect.interruptible(rate(key)), admitted)
+      const inPlace = places === undefined ? inTurn : Effect.flatMap(
+        Effect.interruptible(places(key)),
+        (giveBack) => within(inTurn, { settle: giveBack, release: giveBack })
+      )
       return Effect.flatMap(
         Effect.findFirst(circuits, (circuit) => isClosedOff(breaker, circuit)),
-        (closed) => closed._tag === "Some" ? guarded : inPlace
+        (closed) => closed._tag === "Some" ? admitted : inPlace
       )
     }
 
-    return (sent, call, key, request) => {
-      const guarded = breaker.withBreaker(sent, { key, classify: call.verdict })
-      if (credentials === undefined) return throttled(guarded, key, [key])
-      return Effect.flatMap(circuitKey(request, credentials.headers), (credential) =>
-        credential === undefined ? throttled(guarded, key, [key]) : throttled(
-          breaker.withBreaker(guarded, {
-            key: credential,
-            classify: () =>
-              call.credentialVerdict(credentials.statuses)
-          }),
-          key,
-          [key, credential]
-        ))
+    const isThrottled = places !== undefined || rate !== undefined
+
+    return (call, key, request) => {
+      if (credentials === undefined) {
+        return isThrottled ? throttled(breaker.admit(key), key, [key]) : breaker.admitUnsafe(key)
+      }
+      return Effect.flatMap(circuitKey(request, credentials.headers), (credential) => {
+        if (credential === undefined) return throttled(breaker.admit(key), key, [key])
+        const admitted = Effect.flatMap(breaker.admit(credential), (outer) =>
+          within(breaker.admit(key), {
+            settle: () => outer.settle(call.credentialOutcome(credentials.statuses)),
+            release: () => outer.release()
+          }))
+        return throttled(admitted, key, [key, credential])
+      })
     }
   })
+
+/** What holds something for as long as a call goes on, and what it does when that ends. */
+interface Holding {
+  readonly settle: () => void
+  readonly release: () => void
+}
+
+/** Admits a call within something else, which ends with it. */
+const within = <E>(admitted: Effect.Effect<Admission, E>, outer: Holding): Effect.Effect<Admission, E> =>
+  Effect.onExitPrimitive(
+    Effect.map(admitted, (inner): Admission => ({
+      settle: (outcome) => {
+        inner.settle(outcome)
+        outer.settle()
+      },
+      release: () => {
+        inner.release()
+        outer.release()
+      },
+      unclassified: (cause) => {
+        inner.unclassified(cause)
+        outer.settle()
+      }
+    })),
+    (exit) => {
+      if (exit._tag === "Failure") outer.release()
+      return undefined
+    }
+  )
 
 /** Whether a circuit rejects its calls for now. Where that is open to question, the call itself asks. */
 const isClosedOff = (breaker: Breaker, key: string): Effect.Effect<boolean> =>

@@ -1,12 +1,14 @@
 /**
  * One request, from its admission to the end of its body: for the breaker it is one call with one outcome.
  *
- * The guarded effect runs on a fiber of its own, because a caller has its response, and goes on, before the call is over.
- * The fiber sends the request, hands the response over, and waits for whoever reads the body to say how that ended.
+ * The request is sent on a fiber of its own, since its time limits have to be able to end that without its caller. The call
+ * goes on after that fiber and after its caller have what they wanted: whoever reads the body tells how it ends.
  */
+import type { Admission } from "@reclose/core/Admission"
 import * as Outcome from "@reclose/core/Outcome"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -28,21 +30,25 @@ export interface Calls {
   readonly settleOn: "headers" | "body"
 }
 
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
 export class Call extends Waiting<Limit> {
   private readonly calls: Calls
   private readonly request: HttpClientRequest
+  /** Who has let it through, and hears how it ends. */
+  private admission: Admission | undefined = undefined
   /** What waits for the dependency at present: the sending of the request, or the reading of its body. */
   private waiter: Fiber.Fiber<unknown, unknown> | undefined = undefined
   /** Why the waiter was interrupted. */
   private late: TimeLimitExceeded | undefined = undefined
-  private isSending = true
-  /** Ends the fiber's wait for the end of the body. Undefined: the call is not that far, or over. */
-  private resume: ((exit: Exit.Exit<HttpClientResponse>) => void) | undefined = undefined
+  private isSent = false
+  /** Whether the end of the body is still to come. */
+  isOpen = false
   private total: TotalTime | undefined = undefined
   private outcome: Outcome.Outcome = Outcome.ignored
   /** Of the response, once it is there. */
   private status: number | undefined = undefined
-  private defect: { readonly value: unknown } | undefined = undefined
+  private defect: Cause.Cause<never> | undefined = undefined
 
   constructor(calls: Calls, request: HttpClientRequest) {
     super()
@@ -50,62 +56,63 @@ export class Call extends Waiting<Limit> {
     this.request = request
   }
 
-  /** The fiber of the call. It is uninterruptible: what can be interrupted is the sending. */
-  start(fiber: Fiber.Fiber<unknown, unknown>): void {
-    if (this.isSending) this.waiter = fiber
-  }
-
-  /** The call itself, for the breaker to admit. */
-  run<E, R>(
+  /** Sends the request and waits for the response. */
+  send<E, R>(
     send: Effect.Effect<HttpClientResponse, E, R>,
-    deliver: (response: Exit.Exit<HttpClientResponse>) => void
-  ): Effect.Effect<HttpClientResponse, E | TimeLimitExceeded, R> {
-    return Effect.suspend(() => {
+    context: Context.Context<R>,
+    admission: Admission | undefined
+  ): Effect.Effect<HttpClientResponse, E | TimeLimitExceeded> {
+    return Effect.callback((resume) => {
       const { limits } = this.calls
+      this.admission = admission
+      this.isSent = true
       limits.headers?.begin(this)
       if (limits.call !== undefined) limits.call.begin(this.total = new TotalTime(this))
-      return Effect.matchCauseEffect(Effect.interruptible(send), {
-        onFailure: (cause): Exit.Exit<never, E | TimeLimitExceeded> => {
-          this.sent()
-          this.over()
-          const exit = this.late === undefined ? Exit.failCause(cause) : Exit.fail(this.late)
-          this.judge(exit)
-          return exit
-        },
-        onSuccess: (response) => {
-          this.sent()
-          this.status = response.status
-          const guarded = new GuardedResponse(response, this)
-          if (!this.judge(Exit.succeed(response)) || this.calls.settleOn === "headers" || isBodiless(response)) {
-            this.over()
-            return Exit.succeed(guarded)
-          }
-          // Handed over only when the end of the body can be told: a reader may be quick.
-          return Effect.callback<HttpClientResponse>((resume) => {
-            this.resume = resume
-            limits.unread.begin(this)
-            deliver(Exit.succeed(guarded))
-          })
-        }
-      })
+      const fiber = Effect.runForkWith(context)(send)
+      this.waiter = fiber
+      fiber.addObserver((exit) => resume(this.answered(exit)))
+      return Fiber.interrupt(fiber)
     })
   }
 
-  /** How the call is judged, for the breaker; what a classifier threw is for the breaker to tell. */
-  readonly verdict = (): Outcome.Outcome => {
-    if (this.defect !== undefined) throw this.defect.value
-    return this.outcome
+  /** The same for a call that may hold something, in a region that nothing interrupts but where it is restored. */
+  sendHolding<E, R>(
+    send: Effect.Effect<HttpClientResponse, E, R>,
+    context: Context.Context<R>,
+    admission: Admission,
+    restore: Restore
+  ): Effect.Effect<HttpClientResponse, E | TimeLimitExceeded> {
+    return Effect.onExitPrimitive(restore(this.send(send, context, admission)), () => {
+      // Interrupted before it was sent.
+      if (!this.isSent) admission.release()
+      return undefined
+    })
+  }
+
+  private answered<E>(exit: Exit.Exit<HttpClientResponse, E>): Exit.Exit<HttpClientResponse, E | TimeLimitExceeded> {
+    this.waiter = undefined
+    if (exit._tag === "Success") {
+      const response = exit.value
+      this.status = response.status
+      this.isOpen = this.judge(exit) && this.calls.settleOn === "body" && !isBodiless(response)
+      if (this.isOpen) this.calls.limits.unread.begin(this)
+      else this.settle()
+      return this.defect === undefined ? Exit.succeed(new GuardedResponse(response, this)) : Exit.failCause(this.defect)
+    }
+    if (this.late === undefined && Cause.hasInterruptsOnly(exit.cause)) {
+      this.release()
+      return exit
+    }
+    const cause: Cause.Cause<E | TimeLimitExceeded> = this.late === undefined ? exit.cause : Cause.fail(this.late)
+    this.judge(Exit.failCause(cause))
+    this.settle()
+    return Exit.failCause(this.defect === undefined ? cause : Cause.combine(cause, this.defect))
   }
 
   /** How the call is judged for the circuit of its credential: by nothing but whether that was refused. */
-  credentialVerdict(refusing: ReadonlySet<number>): Outcome.Outcome {
+  credentialOutcome(refusing: ReadonlySet<number>): Outcome.Outcome {
     if (this.status === undefined || this.status >= 500) return Outcome.ignored
     return refusing.has(this.status) ? Outcome.failure() : Outcome.success
-  }
-
-  /** Whether the end of the body is still to come. */
-  get isOpen(): boolean {
-    return this.resume !== undefined
   }
 
   expire(limit: Limit): void {
@@ -123,12 +130,14 @@ export class Call extends Waiting<Limit> {
 
   /** The body ended, or whoever read it did. The first word about it counts. */
   end(exit: Exit.Exit<unknown, unknown>): void {
-    if (this.resume === undefined) return
+    if (!this.isOpen) return
+    this.isOpen = false
     if (exit._tag === "Failure") {
       const error = exit.cause.reasons.find(Cause.isFailReason)?.error
       if (!isHttpClientError(error) || !isWhole(error)) this.judge(Exit.failCause(exit.cause))
+      if (Cause.hasInterruptsOnly(exit.cause)) return this.release()
     }
-    this.settle(exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause) ? exit : Exit.void)
+    this.settle()
   }
 
   /** Reads a body at once. */
@@ -204,22 +213,21 @@ export class Call extends Waiting<Limit> {
   private attempt(classify: () => Outcome.Outcome): void {
     try {
       this.outcome = classify()
-    } catch (value) {
-      this.defect = { value }
+    } catch (defect) {
+      this.defect = Cause.die(defect)
     }
   }
 
-  private settle(exit: Exit.Exit<unknown, unknown>): void {
-    const { resume } = this
-    this.resume = undefined
+  private settle(): void {
     this.over()
-    // The response was handed over before, so nobody hears what the fiber answers; the breaker asks for the verdict.
-    resume?.(exit as Exit.Exit<HttpClientResponse>)
+    if (this.defect === undefined) this.admission?.settle(this.outcome)
+    else this.admission?.unclassified(this.defect)
   }
 
-  private sent(): void {
-    this.isSending = false
-    this.waiter = undefined
+  /** The call says nothing about anybody. */
+  private release(): void {
+    this.over()
+    this.admission?.release()
   }
 
   private over(): void {

@@ -3,23 +3,14 @@ import type { CircuitBreaker } from "@reclose/core/CircuitBreaker"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import type { HttpClientRequest } from "effect/http/HttpClientRequest"
-import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type * as Scope from "effect/Scope"
-import { makeAdmission } from "./Admission.ts"
+import { makeAdmit } from "./Admission.ts"
 import type { Calls } from "./Call.ts"
-import { type Failed, guard } from "./Guard.ts"
+import { type Guarded, makeGuard } from "./Guard.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
 import { makeLimits } from "./Limits.ts"
 import { makeRetry } from "./Retry.ts"
 import { makeStale } from "./Stale.ts"
-
-/** Sends a request under a policy; an undefined key: without a circuit. */
-export type Guarded = <E, R>(
-  send: Effect.Effect<HttpClientResponse, E, R>,
-  request: HttpClientRequest,
-  key: string | undefined
-) => Effect.Effect<HttpClientResponse, Failed<E>, R>
 
 type CallPolicy = Pick<ValidPolicy, "classify" | "classifyBody" | "settleOn" | "timeLimits">
 
@@ -44,17 +35,14 @@ export const makeGuarded = Effect.fnUntraced(function*(
 const makeRetried = Effect.fnUntraced(function*(
   policy: ValidPolicy
 ): Effect.fn.Return<Guarded, PolicyError, CircuitBreaker | Scope.Scope> {
-  const admission = yield* makeAdmission(policy)
+  const admit = yield* makeAdmit(policy)
   const { classify, retry, timeLimits } = policy
-  if (retry === undefined) {
-    const calls = yield* makeCalls(policy)
-    return (send, request, key) => guard(calls, admission, key, send, request)
-  }
+  if (retry === undefined) return makeGuard(yield* makeCalls(policy), admit)
   const retried = yield* makeRetry(retry, classify)
   if (retry.place === "outside") {
-    const calls = yield* makeCalls(policy)
+    const guarded = makeGuard(yield* makeCalls(policy), admit)
     return (send, request, key) => {
-      const attempt = guard(calls, admission, key, send, request)
+      const attempt = guarded(send, request, key)
       return key === undefined ? attempt : retried(attempt, request, key)
     }
   }
@@ -66,9 +54,11 @@ const makeRetried = Effect.fnUntraced(function*(
     timeLimits: { ...timeLimits, call: undefined }
   })
   const calls = yield* makeCalls({ ...policy, timeLimits: { ...timeLimits, ...unlimited } })
+  const attempted = makeGuard(attempts, admit)
+  const guarded = makeGuard(calls, admit)
   return (send, request, key) => {
-    const attempt = guard(attempts, admission, undefined, send, request)
-    return guard(calls, admission, key, key === undefined ? attempt : retried(attempt, request, key), request)
+    const attempt = attempted(send, request, undefined)
+    return guarded(key === undefined ? attempt : retried(attempt, request, key), request, key)
   }
 })
 

@@ -12,7 +12,8 @@ export interface ValidConcurrency {
   readonly maxWaiting: number
 }
 
-export type Places = <A, E, R>(effect: Effect.Effect<A, E, R>, key: string) => Effect.Effect<A, E | Throttled, R>
+/** Waits for a place, and answers how to give it back, once. */
+export type Places = (key: string) => Effect.Effect<() => void, Throttled>
 
 /** The places of one key; there as long as somebody has one. */
 interface Pool {
@@ -76,15 +77,13 @@ export const makePlaces = (
         })
       })
 
-    const give = (key: string, pool: Pool) =>
-      Effect.sync(() => {
-        const [next] = pool.waiting
-        // The place goes over to who has waited longest, so nobody can come between.
-        if (next !== undefined) return next.end("granted")
-        pool.taken--
-        if (pool.taken === 0) pools.delete(key)
-      })
+    const give = (key: string, pool: Pool): void => {
+      const [next] = pool.waiting
+      // The place goes over to who has waited longest, so nobody can come between.
+      if (next !== undefined) return next.end("granted")
+      pool.taken--
+      if (pool.taken === 0) pools.delete(key)
+    }
 
-    return (effect, key) =>
-      Effect.flatMap(Effect.interruptible(take(key)), (pool) => Effect.ensuring(effect, give(key, pool)))
+    return (key) => Effect.map(take(key), (pool) => () => give(key, pool))
   })
