@@ -6,8 +6,10 @@
  * (SIGCONT) when that comes. It ends with the scope that started it.
  */
 import { Data, Effect, type Scope } from "effect"
+import { transformSync } from "esbuild"
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
+import { readFileSync } from "node:fs"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { fileURLToPath } from "node:url"
 import { endWithUs } from "../../../core/test/processes/endWithUs.ts"
@@ -78,7 +80,8 @@ export class ContainerError extends Data.TaggedError("ContainerError")<{
 }> {}
 
 const initTimeout = 10_000
-const bootstrap = fileURLToPath(new URL("bootstrap.ts", import.meta.url))
+/** Stripped of its types here: a container in AWS has no compiler to load before the function. */
+const bootstrap = transformSync(readFileSync(new URL("bootstrap.ts", import.meta.url), "utf8"), { loader: "ts" }).code
 const endOfLogs = "\u001eEND "
 
 interface Current {
@@ -111,7 +114,7 @@ class Running {
 
   constructor(server: Server, port: number, options: ContainerOptions) {
     this.options = options
-    this.child = endWithUs(spawn(process.execPath, [bootstrap], {
+    this.child = endWithUs(spawn(process.execPath, ["--input-type=module", "--eval", bootstrap], {
       cwd: options.root,
       env: environmentOf(options, port),
       stdio: ["ignore", "pipe", "pipe"]
