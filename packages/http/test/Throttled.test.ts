@@ -106,6 +106,23 @@ describe("concurrency", () => {
       assert.deepStrictEqual([busiest, active], [1, 0])
     }))
 
+  it.live("who is interrupted while waiting leaves the line to others", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const busy = yield* Effect.forkChild(text(upstream.url("/hang")))
+      assert.isTrue(yield* until(() => upstream.requests.length === 1))
+      for (let i = 0; i < 3; i++) {
+        const waiting = yield* Effect.forkChild(text(upstream.url("/ok")), { startImmediately: true })
+        assert.strictEqual((yield* Effect.flip(text(upstream.url("/ok"))))._tag, "Throttled")
+        assert.isUndefined(waiting.pollUnsafe())
+        yield* Fiber.interrupt(waiting)
+      }
+      yield* Fiber.interrupt(busy)
+      assert.strictEqual(upstream.requests.length, 1)
+    }).pipe(Effect.provide(guarded({
+      policy: { concurrency: { limit: 1, maxWaiting: 1, maxWait: "1 minute" } }
+    }))))
+
   it.live("each key has its own places", () =>
     Effect.gen(function*() {
       const one = yield* makeUpstream()

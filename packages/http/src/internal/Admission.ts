@@ -43,7 +43,7 @@ export const makeAdmit = ({
     ): Effect.Effect<Admission, E | Throttled> => {
       const inTurn = rate === undefined ? admitted : Effect.andThen(Effect.interruptible(rate(key)), admitted)
       const inPlace = places === undefined ? inTurn : Effect.flatMap(
-        Effect.interruptible(places(key)),
+        places(key),
         (giveBack) => within(inTurn, { settle: giveBack, release: giveBack })
       )
       return Effect.flatMap(

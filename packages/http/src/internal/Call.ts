@@ -30,7 +30,8 @@ export interface Calls {
   readonly settleOn: "headers" | "body"
 }
 
-type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+/** Makes an effect interruptible again, where its surroundings were. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 export class Call extends Waiting<Limit> {
   private readonly calls: Calls

@@ -1,9 +1,11 @@
 /** Sends a request as a call, once it is admitted. */
+import type { Admission } from "@reclose/core/Admission"
 import { CircuitOpen } from "@reclose/core/CircuitOpen"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import { SpanNameGenerator, TracerDisabledWhen } from "effect/http/HttpClient"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
@@ -12,7 +14,7 @@ import * as Tracer from "effect/Tracer"
 import type { Throttled } from "../Throttled.ts"
 import type { TimeLimitExceeded } from "../TimeLimits.ts"
 import type { Admit } from "./Admission.ts"
-import { Call, type Calls } from "./Call.ts"
+import { Call, type Calls, type Restore } from "./Call.ts"
 
 export type Failed<E> = E | CircuitOpen | Throttled | TimeLimitExceeded
 
@@ -37,7 +39,7 @@ export const makeGuard = (calls: Calls, admit: Admit): Guarded => {
           : rejected(admitted.cause, context, request)
       }
       return Effect.uninterruptibleMask((restore) =>
-        Effect.matchCauseEffect(admitted, {
+        Effect.matchCauseEffect(admittedUnlessGone(admitted, context, restore), {
           onSuccess: (admission) => call.sendHolding(send, annotated(context, key), admission, restore),
           onFailure: (cause) => rejected(cause, context, request)
         })
@@ -47,6 +49,25 @@ export const makeGuard = (calls: Calls, admit: Admit): Guarded => {
 
 /** `Exit.isExit` forgets what the effect is of. */
 const isAtOnce = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
+
+/**
+ * Waits to be admitted: for a place, a turn, or the store. Who goes meanwhile need not wait for that, and what is granted
+ * from then on is for nobody.
+ */
+const admittedUnlessGone = <E>(
+  admitted: Effect.Effect<Admission, E>,
+  context: Context.Context<never>,
+  restore: Restore
+): Effect.Effect<Admission, E> =>
+  Effect.suspend(() => {
+    const fiber = Effect.runForkWith(context)(admitted, { uninterruptible: true })
+    return Effect.onExitPrimitive(restore(Fiber.join(fiber)), (exit) => {
+      if (exit._tag === "Success") return undefined
+      fiber.interruptUnsafe()
+      fiber.addObserver((exit) => exit._tag === "Success" && exit.value.release())
+      return undefined
+    })
+  })
 
 /** Effect's own tracer, whose spans nobody sees. */
 const untraced = Context.get(Context.empty(), Tracer.Tracer)

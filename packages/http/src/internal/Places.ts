@@ -12,7 +12,7 @@ export interface ValidConcurrency {
   readonly maxWaiting: number
 }
 
-/** Waits for a place, and answers how to give it back, once. */
+/** Waits for a place, in a region that nothing else interrupts, and answers how to give it back. */
 export type Places = (key: string) => Effect.Effect<() => void, Throttled>
 
 /** The places of one key; there as long as somebody has one. */
@@ -51,23 +51,26 @@ export const makePlaces = (
     const throttled = (key: string, waited: number) =>
       Effect.fail(new Throttled({ key, by: "concurrency", limit, waited: Duration.millis(waited) }))
 
-    const take = (key: string): Effect.Effect<Pool, Throttled> =>
+    const take = (key: string, granted: (pool: Pool) => void): Effect.Effect<void, Throttled> =>
       Effect.callback((resume) => {
         let pool = pools.get(key)
         if (pool === undefined) pools.set(key, pool = { taken: 0, waiting: new Set() })
         const { waiting } = pool
+        const grant = (pool: Pool) => {
+          granted(pool)
+          resume(Effect.void)
+        }
         if (pool.taken < limit) {
           pool.taken++
-          return resume(Effect.succeed(pool))
+          return grant(pool)
         }
         if (maxWait === 0 || waiting.size >= maxWaiting) return resume(throttled(key, 0))
-        const granted = pool
+        const awaited = pool
         const waiter = new Waiter((how) => {
           deadlines.end(waiter)
           waiting.delete(waiter)
-          resume(
-            how === "granted" ? Effect.succeed(granted) : how === "late" ? throttled(key, maxWait) : Effect.interrupt
-          )
+          if (how === "granted") grant(awaited)
+          else resume(how === "late" ? throttled(key, maxWait) : Effect.interrupt)
         })
         waiting.add(waiter)
         deadlines.begin(waiter)
@@ -85,5 +88,18 @@ export const makePlaces = (
       if (pool.taken === 0) pools.delete(key)
     }
 
-    return (key) => Effect.map(take(key), (pool) => () => give(key, pool))
+    return (key) =>
+      Effect.suspend(() => {
+        let pool: Pool | undefined
+        const giveBack = () => {
+          if (pool !== undefined) give(key, pool)
+          pool = undefined
+        }
+        const taken = Effect.interruptible(take(key, (granted) => (pool = granted)))
+        return Effect.onExitPrimitive(Effect.as(taken, giveBack), (exit) => {
+          // Interrupted when it was granted, and nobody knew it yet.
+          if (exit._tag === "Failure") giveBack()
+          return undefined
+        })
+      })
   })
