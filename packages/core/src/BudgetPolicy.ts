@@ -16,8 +16,8 @@
 import type * as ConfigProvider from "effect/ConfigProvider"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ConfigTree from "./ConfigTree.ts"
 import { budgetFields, readBudget } from "./internal/BudgetReader.ts"
-import * as ConfigTree from "./internal/ConfigTree.ts"
 import type { PolicyError } from "./PolicyError.ts"
 
 /**

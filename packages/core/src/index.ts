@@ -26,6 +26,7 @@ export {
   type Replaced,
   type Seen
 } from "./CircuitStore.ts"
+export * as ConfigTree from "./ConfigTree.ts"
 export * as Fallback from "./Fallback.ts"
 export type { FallbackEvent } from "./FallbackEvent.ts"
 export * as LastGood from "./LastGood.ts"

@@ -1,63 +1,15 @@
 /** A policy from a ConfigProvider, read like data. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitStore, Policy, PolicyError, type PolicyIssue } from "@reclose/core"
+import { CircuitBreaker, CircuitStore, Policy, type PolicyIssue } from "@reclose/core"
 import { ConfigProvider, Effect } from "effect"
 import { readPolicy } from "../src/internal/PolicyReader.ts"
-
-const from = (provider: ConfigProvider.ConfigProvider, path = "breaker") =>
-  Effect.provideService(Policy.config(path), ConfigProvider.ConfigProvider, provider)
+import { from, issuesOf, whole } from "./policyConfig.ts"
 
 const fromData = (breaker: unknown) => from(ConfigProvider.fromUnknown({ breaker, other: { jitter: 5 } }))
 
-const fromEnvironment = (variables: Readonly<Record<string, string>>, path?: string) =>
-  from(
-    ConfigProvider.fromEnvRecord({ PATH: "/bin", BREAKERS: "5", ...variables }).pipe(ConfigProvider.constantCase),
-    path
-  )
-
-const issuesOf = <R>(policy: Effect.Effect<Policy.Policy, unknown, R>) =>
-  Effect.map(Effect.flip(policy), (error) => {
-    assert.instanceOf(error, PolicyError)
-    return error.issues
-  })
-
-/** A policy that says all there is to say. */
-const whole = {
-  tripRule: {
-    _tag: "Any",
-    rules: [
-      { _tag: "Consecutive", failures: 3 },
-      { _tag: "Failures", failures: 4, window: "1 minute" },
-      { _tag: "FailureRate", threshold: 0.25, window: 50, minimumCalls: 10 },
-      {
-        _tag: "All",
-        rules: [
-          { _tag: "SlowCallRate", slowerThan: "2 seconds", threshold: 0.75, window: "30 seconds", minimumCalls: 7 },
-          { _tag: "InFlightAge", olderThan: 5_000, calls: 8 }
-        ]
-      }
-    ]
-  },
-  openDuration: { initial: "5 seconds", factor: 1.5 },
-  maxOpenDuration: "5 minutes",
-  jitter: 0.5,
-  warmUp: "10 seconds",
-  halfOpen: { permits: 3, successThreshold: 2, failureThreshold: 4, maxDuration: 15_000 },
-  maxKeys: 500,
-  idleTimeToLive: "10 minutes",
-  keys: {
-    "payments/*": {
-      tripRule: { _tag: "Consecutive", failures: 1 },
-      openDuration: "20 seconds",
-      halfOpen: { permits: 5 }
-    },
-    "payments/sand.box": { jitter: 0, maxOpenDuration: "1 hour", warmUp: 0 }
-  }
-}
-
-/** The same with every number as text, as most sources of configuration have it. */
+/** The same with every number and every yes and no as text, as most sources of configuration have it. */
 const asText = (value: unknown): unknown =>
-  typeof value === "number"
+  typeof value === "number" || typeof value === "boolean"
     ? String(value)
     : Array.isArray(value)
     ? value.map(asText)
@@ -68,7 +20,7 @@ const asText = (value: unknown): unknown =>
 describe("a policy from structured configuration", () => {
   it.effect.each<[string, unknown]>([
     ["with every field", whole],
-    ["with every field, numbers as text", asText(whole)]
+    ["with every field, all as text", asText(whole)]
   ])("%s is what stands there, and a breaker can be made of it", ([, data]) =>
     Effect.gen(function*() {
       const policy = yield* fromData(data)
@@ -167,128 +119,5 @@ describe("a policy from structured configuration", () => {
     Effect.gen(function*() {
       const failure = new ConfigProvider.SourceError({ message: "the file is gone" })
       assert.strictEqual(yield* Effect.flip(from(ConfigProvider.make(() => Effect.fail(failure)))), failure)
-    }))
-})
-
-describe("a policy from environment variables", () => {
-  const variables = {
-    BREAKER_TRIP_RULE: JSON.stringify(whole.tripRule),
-    BREAKER_OPEN_DURATION_INITIAL: "5 seconds",
-    BREAKER_OPEN_DURATION_FACTOR: "1.5",
-    BREAKER_MAX_OPEN_DURATION: "5 minutes",
-    BREAKER_JITTER: "0.5",
-    BREAKER_WARM_UP: "10 seconds",
-    BREAKER_HALF_OPEN_PERMITS: "3",
-    BREAKER_HALF_OPEN_SUCCESS_THRESHOLD: "2",
-    BREAKER_HALF_OPEN_FAILURE_THRESHOLD: "4",
-    BREAKER_HALF_OPEN_MAX_DURATION: "15000",
-    BREAKER_MAX_KEYS: "500",
-    BREAKER_IDLE_TIME_TO_LIVE: "10 minutes",
-    BREAKER_KEYS: JSON.stringify(whole.keys)
-  }
-
-  it.effect("has every field under its name in capitals", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual<unknown>(yield* fromEnvironment(variables), whole)
-    }))
-
-  it.effect("takes JSON text for each part that is an object, and for a list", () =>
-    Effect.gen(function*() {
-      const policy = yield* fromEnvironment({
-        BREAKER_OPEN_DURATION: ` { "initial": "5 seconds" } `,
-        BREAKER_HALF_OPEN: `{ "permits": 3 }`,
-        BREAKER_TRIP_RULE_TAG: "Any",
-        BREAKER_TRIP_RULE_RULES: `[{ "_tag": "Consecutive", "failures": 3 }]`
-      })
-      assert.deepStrictEqual(policy, {
-        openDuration: { initial: "5 seconds" },
-        halfOpen: { permits: 3 },
-        tripRule: { _tag: "Any", rules: [{ _tag: "Consecutive", failures: 3 }] }
-      })
-      assert.deepStrictEqual(yield* fromEnvironment({ BREAKER: `{ "maxKeys": 5 }` }), { maxKeys: 5 })
-    }))
-
-  it.effect("takes a rule variable by variable", () =>
-    Effect.gen(function*() {
-      const policy = yield* fromEnvironment({
-        BREAKER_TRIP_RULE_TAG: "FailureRate",
-        BREAKER_TRIP_RULE_THRESHOLD: "1e-1",
-        BREAKER_TRIP_RULE_WINDOW: "30 seconds",
-        BREAKER_TRIP_RULE_MINIMUM_CALLS: " 50 "
-      })
-      assert.deepStrictEqual(policy, {
-        tripRule: { _tag: "FailureRate", threshold: 0.1, window: "30 seconds", minimumCalls: 50 }
-      })
-    }))
-
-  it.effect("leaves every default where there is none of it, and takes no notice of other variables", () =>
-    Effect.gen(function*() {
-      assert.deepStrictEqual(yield* fromEnvironment({ OTHER_JITTER: "5", BREAKER_JITTER: "" }), {})
-    }))
-
-  it.effect.each<[string, string | undefined, string]>([
-    ["of one word", undefined, "BREAKER"],
-    ["of two words", "paymentBreaker", "PAYMENT_BREAKER"],
-    ["of two words, with a dash", "payment-breaker", "PAYMENT_BREAKER"]
-  ])(
-    "below a path %s, with a variable that no field accounts for, is a mistake that names it",
-    ([, path, prefix]) =>
-      Effect.gen(function*() {
-        assert.deepStrictEqual(yield* fromEnvironment({ [`${prefix}_JITTER`]: "1" }, path), { jitter: 1 })
-        const issues = yield* issuesOf(
-          fromEnvironment(
-            { [`${prefix}_JITTER`]: "2", [`${prefix}_OPNE`]: "1", [`${prefix}_HALF_OPEN_PERMIT`]: "2" },
-            path
-          )
-        )
-        const named = issues.map(({ field }) => field.replaceAll(/\W/g, "_").toUpperCase()).sort()
-        assert.deepStrictEqual(named, ["HALF_OPEN_PERMIT", "JITTER", "OPNE"], "beside the mistakes of its fields")
-      })
-  )
-
-  it.effect.each<[string, string | undefined, Readonly<Record<string, string>>]>([
-    ["of a part", undefined, { BREAKER_OPEN_DURATION: "5 seconds", BREAKER_OPEN_DURATION_FACTOR: "2" }],
-    ["of everything", undefined, { BREAKER: `{ "maxKeys": 5 }`, BREAKER_FACTOR: "2" }],
-    ["of everything, wrongly", "myBreaker", { MY_BREAKER: "fast", MY_BREAKER_FACTOR: "2" }]
-  ])(
-    "with a variable beside the one that says it all %s is a mistake that names it",
-    ([, path, variables]) =>
-      Effect.gen(function*() {
-        const issues = yield* issuesOf(fromEnvironment(variables, path))
-        assert.lengthOf(issues, 1)
-        assert.match(issues[0]?.field ?? "", /FACTOR$/i)
-      })
-  )
-
-  it.effect("with a variable below one that has no parts is one mistake", () =>
-    Effect.gen(function*() {
-      const issues = yield* issuesOf(fromEnvironment({ BREAKER_JITTER_SHARE: "1" }))
-      assert.deepStrictEqual(issues, [{ field: "jitter", value: { SHARE: 1 }, allowed: "a number from 0 to 1" }])
-    }))
-
-  it.effect("has the mistakes of its values, with what stands in them", () =>
-    Effect.gen(function*() {
-      const issues = yield* issuesOf(fromEnvironment({
-        BREAKER_JITTER: "NaN",
-        BREAKER_WARM_UP: `{ "seconds": 5 }`,
-        BREAKER_IDLE_TIME_TO_LIVE: " ",
-        BREAKER_OPEN_DURATION: "Infinity",
-        BREAKER_MAX_OPEN_DURATION: "1,000",
-        BREAKER_MAX_KEYS: "0",
-        BREAKER_HALF_OPEN: "true",
-        BREAKER_TRIP_RULE: `{ "_tag": "Consecutive", `,
-        BREAKER_KEYS: "[1]"
-      }))
-      assert.deepStrictEqual(Object.fromEntries(issues.map(({ field, value }) => [field, value])), {
-        "jitter": "NaN",
-        "warmUp": `{ "seconds": 5 }`,
-        "idleTimeToLive": " ",
-        "openDuration": "Infinity",
-        "maxOpenDuration": "1,000",
-        "maxKeys": 0,
-        "halfOpen": "true",
-        "tripRule": `{ "_tag": "Consecutive", `,
-        "keys": [1]
-      })
     }))
 })

@@ -30,7 +30,11 @@ const policy = {
     place: "inside",
     unsafe: true,
     budget: { ratio: 0.1, minimumPerSecond: 1, window: "10 seconds", maxKeys: 10 }
-  }
+  },
+  concurrency: { limit: 5, maxWait: "1 second", maxWaiting: 50 },
+  rateLimit: { limit: 7, window: "1 minute", algorithm: "fixed-window", maxWait: "2 seconds", maxWaiting: 60 },
+  credentials: { headers: ["x-api-key"], statuses: [401, 419] },
+  stale: { maxAge: "10 minutes", when: "failed", maxBytes: 1_000, maxKeys: 20, vary: ["accept-language"] }
 } as const satisfies HttpPolicy.HttpPolicy
 
 describe("HttpPolicy", () => {
@@ -75,7 +79,7 @@ describe("HttpPolicy", () => {
         "retry.budget.ratio"
       ])
       assert.include(error.message, `timeLimits.body is "2 days": it must be a duration from 1 millis to 1 day`)
-      assert.include(error.message, "timeLimit is an object: it must be left out: there is no such field")
+      assert.include(error.message, "timeLimit is an object: it must be one of key, classify, settleOn, timeLimits, ")
     }))
 
   it.effect("mistakes in code are told in the same way", () =>
@@ -97,43 +101,87 @@ describe("HttpPolicy", () => {
     (json) => Effect.map(Effect.flip(HttpPolicy.fromJson(json)), (error) => assert.strictEqual(error.issues.length, 1))
   )
 
-  const fromEnv = (env: Record<string, string>) =>
-    HttpPolicy.config("http").pipe(
+  const fromEnv = (env: Record<string, string>, path = "http") =>
+    HttpPolicy.config(path).pipe(
       Effect.provideService(
         ConfigProvider.ConfigProvider,
         ConfigProvider.fromEnv({ env }).pipe(ConfigProvider.constantCase)
       )
     )
 
+  const environment = {
+    HTTP_KEY: `{"routes":["/users/:id"],"method":true}`,
+    HTTP_CLASSIFY_STATUSES: `{"404":"Success","5xx":"Failure"}`,
+    HTTP_CLASSIFY_TRANSPORT: "Failure",
+    HTTP_CLASSIFY_TIME_LIMIT: "SoftFailure",
+    HTTP_SETTLE_ON: "headers",
+    HTTP_TIME_LIMITS_HEADERS: "2 seconds",
+    HTTP_TIME_LIMITS_BODY: "5000",
+    HTTP_TIME_LIMITS_BODY_IDLE: "1 second",
+    HTTP_TIME_LIMITS_UNREAD: "1 second",
+    HTTP_TIME_LIMITS_CALL: "1 minute",
+    HTTP_RETRY_TIMES: "1",
+    HTTP_RETRY_DELAY: "10 millis",
+    HTTP_RETRY_FACTOR: "3",
+    HTTP_RETRY_MAX_DELAY: "1 second",
+    HTTP_RETRY_JITTER: "0",
+    HTTP_RETRY_MAX_RETRY_AFTER: "1 minute",
+    HTTP_RETRY_WAIT_FOR_CIRCUIT: "1 second",
+    HTTP_RETRY_PLACE: "inside",
+    HTTP_RETRY_UNSAFE: "true",
+    HTTP_RETRY_BUDGET_RATIO: "0.1",
+    HTTP_RETRY_BUDGET_MINIMUM_PER_SECOND: "1",
+    HTTP_RETRY_BUDGET_WINDOW: "10 seconds",
+    HTTP_RETRY_BUDGET_MAX_KEYS: "10",
+    HTTP_CONCURRENCY_LIMIT: "5",
+    HTTP_CONCURRENCY_MAX_WAIT: "1 second",
+    HTTP_CONCURRENCY_MAX_WAITING: "50",
+    HTTP_RATE_LIMIT_LIMIT: "7",
+    HTTP_RATE_LIMIT_WINDOW: "1 minute",
+    HTTP_RATE_LIMIT_ALGORITHM: "fixed-window",
+    HTTP_RATE_LIMIT_MAX_WAIT: "2 seconds",
+    HTTP_RATE_LIMIT_MAX_WAITING: "60",
+    HTTP_CREDENTIALS_HEADERS: `["x-api-key"]`,
+    HTTP_CREDENTIALS_STATUSES: "[401, 419]",
+    HTTP_STALE_MAX_AGE: "10 minutes",
+    HTTP_STALE_WHEN: "failed",
+    HTTP_STALE_MAX_BYTES: "1000",
+    HTTP_STALE_MAX_KEYS: "20",
+    HTTP_STALE_VARY: `["accept-language"]`
+  }
+
   it.effect("the environment has the same fields, each by its name", () =>
     Effect.gen(function*() {
-      const read = yield* fromEnv({
-        HTTP_KEY: `{"routes":["/users/:id"],"method":true}`,
-        HTTP_CLASSIFY_STATUSES: `{"404":"Success","5xx":"Failure"}`,
-        HTTP_CLASSIFY_TRANSPORT: "Failure",
-        HTTP_CLASSIFY_TIME_LIMIT: "SoftFailure",
-        HTTP_SETTLE_ON: "headers",
-        HTTP_TIME_LIMITS_HEADERS: "2 seconds",
-        HTTP_TIME_LIMITS_BODY: "5000",
-        HTTP_TIME_LIMITS_BODY_IDLE: "1 second",
-        HTTP_TIME_LIMITS_UNREAD: "1 second",
-        HTTP_TIME_LIMITS_CALL: "1 minute",
-        HTTP_RETRY_TIMES: "1",
-        HTTP_RETRY_DELAY: "10 millis",
-        HTTP_RETRY_FACTOR: "3",
-        HTTP_RETRY_MAX_DELAY: "1 second",
-        HTTP_RETRY_JITTER: "0",
-        HTTP_RETRY_MAX_RETRY_AFTER: "1 minute",
-        HTTP_RETRY_WAIT_FOR_CIRCUIT: "1 second",
-        HTTP_RETRY_PLACE: "inside",
-        HTTP_RETRY_UNSAFE: "true",
-        HTTP_RETRY_BUDGET_RATIO: "0.1",
-        HTTP_RETRY_BUDGET_MINIMUM_PER_SECOND: "1",
-        HTTP_RETRY_BUDGET_WINDOW: "10 seconds",
-        HTTP_RETRY_BUDGET_MAX_KEYS: "10"
-      })
-      assert.deepStrictEqual(read, policy)
+      assert.deepStrictEqual<unknown>(yield* fromEnv(environment), policy)
     }))
+
+  it.effect("what has parts is one text, or a variable for each part, as the writer likes", () =>
+    Effect.gen(function*() {
+      const { HTTP_KEY: _, ...rest } = environment
+      const apart = { HTTP_KEY_ROUTES_0: "/users/:id", HTTP_KEY_METHOD: "true", ...rest }
+      assert.deepStrictEqual<unknown>(yield* fromEnv(apart), policy)
+      assert.deepStrictEqual<unknown>(yield* fromEnv({ HTTP: JSON.stringify(policy) }), policy)
+      assert.deepStrictEqual(yield* fromEnv({ HTTP_KEY: "guessedRoutes" }), { key: "guessedRoutes" })
+    }))
+
+  it.effect.each([["http", "HTTP"], ["quotesHttp", "QUOTES_HTTP"]] as const)(
+    "each misspelt variable below %s is one mistake, which names it",
+    ([path, prefix]) =>
+      Effect.gen(function*() {
+        const right = Object.entries(environment).map(([name, value]) => [name.replace("HTTP", prefix), value] as const)
+        for (const [name] of right) {
+          const field = name.slice(prefix.length + 1)
+          // Two letters have changed places, or one is too many.
+          for (const misspelt of [`${field.slice(1, 2)}${field.slice(0, 1)}${field.slice(2)}`, `${field}S`]) {
+            const variables = { ...Object.fromEntries(right), [`${prefix}_${misspelt}`]: "1" }
+            const error = yield* Effect.flip(fromEnv(variables, path))
+            assert.instanceOf(error, PolicyError)
+            assert.deepStrictEqual(mistakes(error).map((found) => found.replaceAll(".", "_").toUpperCase()), [misspelt])
+            assert.match(error.message, /: it must be one of \w+(?:, \w+)+$/)
+          }
+        }
+      })
+  )
 
   it.effect("an environment without a policy is one of defaults", () =>
     Effect.map(fromEnv({ PATH: "/bin" }), (read) => assert.deepStrictEqual(read, {})))

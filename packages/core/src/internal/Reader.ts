@@ -36,11 +36,7 @@ export const integer = (least: number, most: number): Reader<number> =>
     return Number.isInteger(number) && number >= least && number <= most ? number : undefined
   })
 
-/** Text, too, which is all that Config has. */
-export const boolean: Reader<boolean> = make(
-  "true or false",
-  (value) => value === true || value === "true" ? true : value === false || value === "false" ? false : undefined
-)
+export const boolean: Reader<boolean> = make("true or false", (value) => typeof value === "boolean" ? value : undefined)
 
 /** A share of one. A threshold of 0 would open on the first success, so it may be left out. */
 export const share = (options: { readonly zero: boolean }): Reader<number> =>

@@ -142,7 +142,8 @@ describe("a program with a breaker", () => {
     "/src/Snapshot.ts",
     "/src/Policy.ts",
     "/src/Preset.ts",
-    "/src/internal/ConfigTree.ts",
+    "/src/ConfigTree.ts",
+    "/src/internal/TreeReader.ts",
     "/src/EffectCircuitBreaker.ts",
     "/src/index.ts"
   ])("does not load %s", (module) => {
@@ -152,7 +153,7 @@ describe("a program with a breaker", () => {
   it("would be found out if it did", () => {
     assert.isTrue(endsWith(loadedWith("Snapshot.ts"), "/effect/dist/Schema.js"))
     assert.isTrue(endsWith(loadedWith("CircuitStore.ts"), "/src/sync/Sync.ts"))
-    assert.isTrue(endsWith(loadedWith("Policy.ts"), "/src/internal/ConfigTree.ts"))
+    assert.isTrue(endsWith(loadedWith("Policy.ts"), "/src/internal/TreeReader.ts"))
     assert.isTrue(endsWith(loadedWith("EffectCircuitBreaker.ts"), "/effect/dist/persistence/CircuitBreaker.js"))
   })
 })

@@ -1,4 +1,5 @@
 /** Reads policies: the one place that holds fields, bounds and defaults. */
+import * as ConfigTree from "@reclose/core/ConfigTree"
 import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
 import type * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
@@ -6,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { makeFormatterStandardSchemaV1 } from "effect/SchemaIssue"
+import type * as SchemaAST from "effect/SchemaAST"
+import { defaultLeafHook, type Leaf, makeFormatterStandardSchemaV1 } from "effect/SchemaIssue"
 import * as CircuitKey from "../CircuitKey.ts"
 import { defaultHeaders, type ValidCredentials } from "../Credentials.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
@@ -14,7 +16,6 @@ import type { HttpPolicy } from "../HttpPolicy.ts"
 import type { RetryPolicy } from "../HttpRetry.ts"
 import type { ValidTimeLimits } from "../TimeLimits.ts"
 import type { Calls } from "./Call.ts"
-import { type Fields, readFields } from "./ConfigFields.ts"
 import type { ValidConcurrency } from "./Places.ts"
 import type { ValidRate } from "./Rate.ts"
 import type { ValidRetry } from "./Retry.ts"
@@ -130,11 +131,12 @@ const dataSchema = Schema.Struct(dataFields(inData))
 
 const codeSchema = Schema.Struct(dataFields(inCode))
 
-/** What Schema says where it isn't asked for a value. */
-const wordings = [
-  ["Expected no excess", "left out: there is no such field"],
-  ["Missing key", "given"]
-] as const
+/** What is allowed, in the words of a policy where Schema has none for it. */
+const allowed = (issue: Leaf): string => {
+  if (issue._tag === "MissingKey") return "given"
+  if (issue._tag !== "UnexpectedKey" || issue.ast._tag !== "Objects") return defaultLeafHook(issue)
+  return `one of ${issue.ast.propertySignatures.map(({ name }) => String(name)).join(", ")}`
+}
 
 const issueOf =
   (input: unknown) =>
@@ -145,12 +147,11 @@ const issueOf =
     return {
       field: path.map(String).join("."),
       value: path.reduce(at, input),
-      allowed: wordings.find(([begin]) => issue.message.startsWith(begin))?.[1] ??
-        issue.message.replace(/^Expected /, "")
+      allowed: issue.message.replace(/^Expected /, "")
     }
   }
 
-const format = makeFormatterStandardSchemaV1()
+const format = makeFormatterStandardSchemaV1({ leafHook: allowed })
 
 const policyError = (error: Schema.SchemaError, input: unknown): PolicyError =>
   new PolicyError({
@@ -196,22 +197,28 @@ export const fromJson = (json: unknown): Effect.Effect<HttpPolicy, PolicyError> 
       : Effect.succeed(read.success as HttpPolicy)
   })
 
-/** The fields of a schema: those that a provider has to be asked for by name. */
-const fieldsOf = (schema: Schema.Top): Fields | undefined => {
-  const { fields, members, schema: inner } = schema as {
-    readonly fields?: Readonly<Record<string, Schema.Top>>
-    readonly members?: ReadonlyArray<Schema.Top>
-    readonly schema?: Schema.Top
+/** What a schema looks like in a `ConfigProvider`. Of a union, the part that has parts of its own. */
+const shapeOf = (ast: SchemaAST.AST): ConfigTree.Shape => {
+  switch (ast._tag) {
+    case "Objects": {
+      const [index] = ast.indexSignatures
+      if (index !== undefined) return ConfigTree.record(shapeOf(index.type))
+      return ConfigTree.fields(
+        [],
+        Object.fromEntries(ast.propertySignatures.map(({ name, type }) => [name, shapeOf(type)]))
+      )
+    }
+    case "Arrays":
+      return ConfigTree.list(() => ConfigTree.leaf)
+    case "Union":
+      return ast.types.map(shapeOf).find(({ _tag }) => _tag !== "Leaf") ?? ConfigTree.leaf
+    default:
+      return ConfigTree.leaf
   }
-  if (fields !== undefined) {
-    return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, fieldsOf(field)]))
-  }
-  const below = [...(members ?? []), ...(inner === undefined ? [] : [inner])].map(fieldsOf)
-  return below.find((found) => found !== undefined)
 }
 
 export const config = (path: string): Effect.Effect<HttpPolicy, PolicyError | ConfigProvider.SourceError> =>
-  Effect.flatMap(readFields(path, fieldsOf(dataSchema) ?? {}), (tree) => fromJson(tree ?? {}))
+  Effect.flatMap(ConfigTree.read(path, shapeOf(dataSchema.ast)), fromJson)
 
 const complete = (policy: HttpPolicy): ValidPolicy => ({
   key: toKey(policy.key),
