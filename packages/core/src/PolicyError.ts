@@ -1,12 +1,12 @@
 /**
- * The error of a policy, or of a circuit's key, that can't be used.
+ * The error of a policy, of options, or of a circuit's key, that can't be used.
  *
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
 
 /**
- * One mistake in a policy: where it is, what stands there, and what may stand there.
+ * One mistake in a policy or in options: where it is, what stands there, and what may stand there.
  *
  * @category models
  * @since 0.1.0
@@ -21,12 +21,16 @@ export interface PolicyIssue {
 
 /**
  * Raised where a policy is read: by `CircuitBreaker.layer`, `CircuitBreaker.make`, `update`, `Policy.fromJson` and
- * `Policy.config`, and by their like of `RetryBudget` and `BudgetPolicy`; and for a key that is empty, too long or holds
- * control characters.
+ * `Policy.config`, and by their like of other modules and packages; where the options of anything else are read, such as
+ * a store's or those of metrics; and for a key that is empty, too long or holds control characters.
  *
  * **Details**
  *
  * It names every mistake of the policy at once, each with its field, its value and what is allowed.
+ *
+ * **Gotchas**
+ *
+ * Fields are named as the policy or the options have them. Where layers are merged, that is all that tells whose they are.
  *
  * **Example** (All mistakes at once)
  *

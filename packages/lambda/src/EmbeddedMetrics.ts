@@ -20,6 +20,7 @@
  * @since 0.1.0
  */
 import { CircuitBreaker } from "@reclose/core/CircuitBreaker"
+import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -31,7 +32,6 @@ import { BeforeResponse } from "./BeforeResponse.ts"
 import { CircuitTally } from "./internal/CircuitTally.ts"
 import { toDimensionValue, toDocument } from "./internal/EmbeddedFormat.ts"
 import { dimensions, namespace } from "./internal/metricNames.ts"
-import { InvalidOptions, type OptionIssue } from "./InvalidOptions.ts"
 
 export { dimensions, type MetricName, names, namespace } from "./internal/metricNames.ts"
 
@@ -126,6 +126,8 @@ export const Sink: Context.Reference<{
  *
  * A key with characters that CloudWatch takes for no dimension is written with these percent-encoded.
  *
+ * Fails with a `PolicyError` that names every option that can't be.
+ *
  * **Gotchas**
  *
  * - A circuit under the override `MetricsOnly` changes its phase without rejecting anybody: its transitions are told, and
@@ -154,10 +156,10 @@ export const Sink: Context.Reference<{
  * @category layers
  * @since 0.1.0
  */
-export const layer = (options: Options): Layer.Layer<never, InvalidOptions, CircuitBreaker | BeforeResponse> =>
+export const layer = (options: Options): Layer.Layer<never, PolicyError, CircuitBreaker | BeforeResponse> =>
   Layer.effectDiscard(Effect.gen(function*() {
     const issues = issuesOf(options)
-    if (issues.length > 0) return yield* new InvalidOptions({ issues })
+    if (issues.length > 0) return yield* new PolicyError({ issues })
     const { circuit = (key: string) => key, maxCircuits = 50 } = options
     const { add } = yield* BeforeResponse
     const breaker = yield* CircuitBreaker
@@ -214,9 +216,9 @@ export const layer = (options: Options): Layer.Layer<never, InvalidOptions, Circ
     yield* add({ name: "write the metrics", run: emit })
   }))
 
-const issuesOf = (options: Options): ReadonlyArray<OptionIssue> => {
+const issuesOf = (options: Options): ReadonlyArray<PolicyIssue> => {
   const { maxCircuits = 0, namespace: space = namespace, service } = options
-  const issues: Array<OptionIssue> = []
+  const issues: Array<PolicyIssue> = []
   if (typeof service !== "string" || service.length > 255 || service.trim() === "") {
     issues.push({ field: "service", value: service, allowed: "1 to 255 characters that are not all blank" })
   }
@@ -228,7 +230,7 @@ const issuesOf = (options: Options): ReadonlyArray<OptionIssue> => {
     })
   }
   if (!Number.isInteger(maxCircuits) || maxCircuits < 0 || maxCircuits > 1_000) {
-    issues.push({ field: "maxCircuits", value: maxCircuits, allowed: "a whole number of 0 to 1,000" })
+    issues.push({ field: "maxCircuits", value: maxCircuits, allowed: "a whole number from 0 to 1,000" })
   }
   return issues
 }

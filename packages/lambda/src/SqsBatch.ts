@@ -3,13 +3,13 @@
  *
  * @since 0.1.0
  */
+import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
 import type * as AwsLambda from "aws-lambda"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { DeadLetter } from "./DeadLetter.ts"
 import { type BatchSettings, runBatch } from "./internal/batch.ts"
-import { InvalidOptions, type OptionIssue } from "./InvalidOptions.ts"
 import type { LambdaContext } from "./LambdaContext.ts"
 import { MalformedMessage } from "./MalformedMessage.ts"
 import type { SqsQueue } from "./SqsQueue.ts"
@@ -94,7 +94,7 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  * - Each message that comes to the function counts as received, whatever becomes of it.
  * - SQS delivers at least once, so does a renewal, and so does a function that ends before its answer is heard.
  * - A message kept back counts as one in flight, of which a queue may have 120,000.
- * - Options that can't be are a defect, an `InvalidOptions`.
+ * - Options that can't be are a defect, a `PolicyError` that names every mistake.
  *
  * **Example** (Some stay, some don't)
  *
@@ -151,7 +151,7 @@ export const process = <E, R>(
   Effect.suspend(() => runBatch(event, handle, read(options)))
 
 /**
- * The same as a function of the event, for `LambdaHandler.make`. Throws an `InvalidOptions` for options that can't be.
+ * The same as a function of the event, for `LambdaHandler.make`. Throws a `PolicyError` for options that can't be.
  *
  * **Example** (A worker)
  *
@@ -227,24 +227,24 @@ export const decodeJson = <S extends Schema.Top>(
 const read = (
   { concurrency = 10, deadlineMargin = "2 seconds", queueUrl, renew, retention }: Options
 ): BatchSettings => {
-  const issues: Array<OptionIssue> = []
+  const issues: Array<PolicyIssue> = []
   const count = (field: string, value: number, least: number) => {
     if (!Number.isInteger(value) || value < least || value > 1_000) {
-      issues.push({ field, value, allowed: `a whole number of ${least} to 1,000` })
+      issues.push({ field, value, allowed: `a whole number from ${least} to 1,000` })
     }
     return value
   }
-  const time = (field: string, input: Duration.Input, least: Duration.Input, most: Duration.Input) => {
+  type Text = Duration.Input & string
+  const time = (field: string, input: Duration.Input, least: Text, most: Text) => {
     const millis = Duration.toMillis(Duration.fromInputUnsafe(input))
-    const [from, to] = [Duration.fromInputUnsafe(least), Duration.fromInputUnsafe(most)]
-    if (!(millis >= Duration.toMillis(from) && millis <= Duration.toMillis(to))) {
-      issues.push({ field, value: input, allowed: `a duration of ${Duration.format(from)} to ${Duration.format(to)}` })
+    if (!(millis >= Duration.toMillis(least) && millis <= Duration.toMillis(most))) {
+      issues.push({ field, value: input, allowed: `a duration from ${least} to ${most}` })
     }
     return millis
   }
   const settings: BatchSettings = {
     concurrency: count("concurrency", concurrency, 1),
-    deadlineMargin: time("deadlineMargin", deadlineMargin, 0, "15 minutes"),
+    deadlineMargin: time("deadlineMargin", deadlineMargin, "0 millis", "15 minutes"),
     retention: retention === undefined ? undefined : time("retention", retention, "1 minute", "14 days"),
     renewal: renew === undefined ? undefined : {
       maxReceiveCount: count("renew.maxReceiveCount", renew.maxReceiveCount, 2),
@@ -252,6 +252,6 @@ const read = (
     },
     queueUrl
   }
-  if (issues.length > 0) throw new InvalidOptions({ issues })
+  if (issues.length > 0) throw new PolicyError({ issues })
   return settings
 }

@@ -6,7 +6,6 @@
 export { BeforeResponse } from "./BeforeResponse.ts"
 export { DeadLetter } from "./DeadLetter.ts"
 export * as EmbeddedMetrics from "./EmbeddedMetrics.ts"
-export { InvalidOptions } from "./InvalidOptions.ts"
 export { LambdaBreaker } from "./LambdaBreaker.ts"
 export { DeadlineExceeded, LambdaContext } from "./LambdaContext.ts"
 export * as LambdaHandler from "./LambdaHandler.ts"

@@ -1,5 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Breaker, CircuitBreaker, CircuitStore, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
+import {
+  type Breaker,
+  CircuitBreaker,
+  CircuitStore,
+  Outcome,
+  type Policy,
+  PolicyError,
+  TripRule,
+  withBreaker
+} from "@reclose/core"
 import { FaultyStore } from "@reclose/core/testing"
 import { BeforeResponse, EmbeddedMetrics, LambdaBreaker } from "@reclose/lambda"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
@@ -363,11 +372,12 @@ describe("options that can't be", () => {
 
   it.effect("are all named at once", () =>
     Effect.gen(function*() {
-      const { message } = yield* mistakes({ service: " ", namespace: "AWS/Lambda", maxCircuits: 0.5 })
-      assert.deepStrictEqual(message.split("\n"), [
+      const error = yield* mistakes({ service: " ", namespace: "AWS/Lambda", maxCircuits: 0.5 })
+      assert.instanceOf(error, PolicyError)
+      assert.deepStrictEqual(error.message.split("\n"), [
         `service is " ": it must be 1 to 255 characters that are not all blank`,
         `namespace is "AWS/Lambda": it must be 1 to 255 letters, digits, blanks and ".-_/#:", and not begin with "AWS/" or ":"`,
-        "maxCircuits is 0.5: it must be a whole number of 0 to 1,000"
+        "maxCircuits is 0.5: it must be a whole number from 0 to 1,000"
       ])
     }))
 })
