@@ -13,7 +13,8 @@ import {
 } from "@reclose/core"
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Ref, Schedule } from "effect"
 import { TestClock } from "effect/testing"
-import { settled, SteppedClock } from "./support.ts"
+import { SteppedClock } from "./SteppedClock.ts"
+import { settled } from "./support.ts"
 
 const key = "quotes"
 

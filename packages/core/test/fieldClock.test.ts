@@ -3,19 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import {
-  failing,
-  failures,
-  hold,
-  key,
-  phase,
-  rejection,
-  state,
-  SteppedClock,
-  succeeding,
-  under,
-  underStepped
-} from "./support.ts"
+import { SteppedClock } from "./SteppedClock.ts"
+import { failing, failures, hold, key, phase, rejection, state, succeeding, under, underStepped } from "./support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 

@@ -1,4 +1,4 @@
-/** What the tests of the shell share: breakers under a policy, calls that end as told, and a clock that may step back. */
+/** What the tests of the shell share: breakers under a policy, and calls that end as told. */
 import {
   CircuitBreaker,
   type CircuitEvent,
@@ -12,7 +12,8 @@ import {
   type Seen,
   withBreaker
 } from "@reclose/core"
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import { Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import type { SteppedClock } from "./SteppedClock.ts"
 
 /** The circuit that a test uses if it needs only one. */
 export const key = "quotes"
@@ -88,39 +89,6 @@ export const listen = Effect.fnUntraced(function*() {
 /** What a circuit went through, as `from → to: reason`. */
 export const transitionsOf = (events: ReadonlyArray<CircuitEvent>): ReadonlyArray<string> =>
   events.flatMap((event) => event._tag === "Transition" ? [`${event.from} → ${event.to}: ${event.reason._tag}`] : [])
-
-/** A clock that stands still until it is set, to any time, also to an earlier one. */
-export class SteppedClock implements Clock.Clock {
-  private millis = 1_000_000
-
-  /** Steps the clock, back if `by` is negative. */
-  readonly step = (by: Duration.Input | { readonly back: Duration.Input }) =>
-    Effect.sync(() => {
-      this.millis += typeof by === "object" && "back" in by
-        ? -Duration.toMillis(Duration.fromInputUnsafe(by.back))
-        : Duration.toMillis(Duration.fromInputUnsafe(by))
-    })
-
-  currentTimeMillisUnsafe() {
-    return this.millis
-  }
-
-  currentTimeNanosUnsafe() {
-    return BigInt(this.millis) * 1_000_000n
-  }
-
-  monotonicTimeNanosUnsafe() {
-    return BigInt(this.millis) * 1_000_000n
-  }
-
-  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
-  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
-  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
-
-  sleep() {
-    return Effect.die(new Error("no test waits for this clock"))
-  }
-}
 
 /** Runs a test with a breaker whose clock may step back. */
 export const underStepped = (clock: SteppedClock, policy?: Policy.Policy) => <A, E, R>(test: Effect.Effect<A, E, R>) =>

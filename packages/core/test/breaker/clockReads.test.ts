@@ -2,7 +2,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Effect } from "effect"
-import { failing, key, rejection, SteppedClock, succeeding, underStepped } from "../support.ts"
+import { SteppedClock } from "../SteppedClock.ts"
+import { failing, key, rejection, succeeding, underStepped } from "../support.ts"
 
 class CountingClock extends SteppedClock {
   reads = 0

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, type CircuitOverride, type Policy, PolicyError, TripRule, withBreaker } from "@reclose/core"
 import { Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { SteppedClock } from "../SteppedClock.ts"
 import {
   failing,
   failures,
@@ -15,7 +16,6 @@ import {
   rejection,
   settled,
   state,
-  SteppedClock,
   succeeding,
   TestStore,
   under,

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { LastGood, PolicyError } from "@reclose/core"
 import { Clock, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { TwoHandedClock } from "./support.ts"
+import { SteppedClock } from "../SteppedClock.ts"
 
 const key = "ACME"
 
@@ -44,13 +44,13 @@ describe("answers in memory", () => {
 
   it.effect("grow old by their own time, whatever happens to the wall clock", () =>
     Effect.gen(function*() {
-      const clock = new TwoHandedClock()
+      const clock = new SteppedClock()
       const quotes = yield* Effect.provideService(LastGood.memory<number>(), Clock.Clock, clock)
       yield* quotes.remember(key, 42)
-      clock.step(-3_600_000)
-      clock.pass("1 minute")
+      yield* clock.setWall(-3_600_000)
+      yield* clock.step("1 minute")
       assert.deepStrictEqual(yield* quotes.recall(key), remembered(42, "1 minute"))
-      clock.step(7_200_000)
+      yield* clock.setWall(7_200_000)
       assert.deepStrictEqual(yield* quotes.recall(key), remembered(42, "1 minute"))
     }))
 

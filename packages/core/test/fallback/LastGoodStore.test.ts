@@ -5,8 +5,9 @@ import { Fallback, LastGood, LastGoodStore, PolicyError } from "@reclose/core"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, FileSystem, Layer, Schema, Scope } from "effect"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
+import { SteppedClock } from "../SteppedClock.ts"
 import { settled } from "../support.ts"
-import { endingLate, listen, TestStore, told, TwoHandedClock, unreachable } from "./support.ts"
+import { endingLate, listen, TestStore, told, unreachable } from "./support.ts"
 
 const key = "ACME"
 
@@ -42,11 +43,11 @@ describe("answers in a store", () => {
           Effect.provide(KeyValueStore.layerFileSystem(directory))
         )
       const answer = { price: 42, on: new Date(0) }
-      const clock = new TwoHandedClock()
+      const clock = new SteppedClock()
       yield* inProcess((quotes) => quotes.remember("GET https://quotes.example/ACME", answer)).pipe(
         Effect.provideService(Clock.Clock, clock)
       )
-      clock.pass("5 minutes")
+      yield* clock.step("5 minutes")
       const last = yield* inProcess((quotes) => quotes.recall("GET https://quotes.example/ACME")).pipe(
         Effect.provideService(Clock.Clock, clock)
       )
@@ -116,18 +117,18 @@ describe("answers in a store", () => {
   it.effect("are this process's own while the store can't have them, whatever the clocks of others say", () =>
     Effect.gen(function*() {
       const store = new TestStore()
-      const clock = new TwoHandedClock()
+      const clock = new SteppedClock()
       const [here, there] = yield* Effect.all([stored(store), stored(store)]).pipe(
         Effect.provideService(Clock.Clock, clock)
       )
       yield* there.remember(key, 1)
       yield* settled
-      clock.step(-30_000)
+      yield* clock.setWall(-30_000)
       const gate = yield* Deferred.make<void>()
       store.beforeSet = Deferred.await(gate)
       yield* here.remember(key, 2)
       yield* settled
-      clock.pass("40 seconds")
+      yield* clock.step("40 seconds")
       assert.deepStrictEqual(yield* here.recall(key), remembered(2, "40 seconds"))
       yield* Deferred.succeed(gate, undefined)
     }))
@@ -135,7 +136,7 @@ describe("answers in a store", () => {
   it.effect("are as old as they are, however late they are written", () =>
     Effect.gen(function*() {
       const store = new TestStore()
-      const clock = new TwoHandedClock()
+      const clock = new SteppedClock()
       const gate = yield* Deferred.make<void>()
       store.beforeSet = Deferred.await(gate)
       const process = Effect.provideService(stored(store), Clock.Clock, clock)
@@ -143,7 +144,7 @@ describe("answers in a store", () => {
       yield* there.remember(key, 1)
       yield* settled
       yield* there.remember(key, 2)
-      clock.pass("30 seconds")
+      yield* clock.step("30 seconds")
       yield* Deferred.succeed(gate, undefined)
       yield* settled
       assert.deepStrictEqual(yield* (yield* process).recall(key), remembered(2, "30 seconds"))
@@ -152,12 +153,12 @@ describe("answers in a store", () => {
   it.effect("of this process keep their own age when the wall clock steps", () =>
     Effect.gen(function*() {
       const store = new TestStore()
-      const clock = new TwoHandedClock()
+      const clock = new SteppedClock()
       const quotes = yield* Effect.provideService(stored(store), Clock.Clock, clock)
       yield* quotes.remember(key, 1)
       yield* settled
-      clock.pass("30 seconds")
-      clock.step(-20_000)
+      yield* clock.step("30 seconds")
+      yield* clock.setWall(-20_000)
       assert.deepStrictEqual(yield* quotes.recall(key), remembered(1, "30 seconds"))
     }))
 
@@ -165,16 +166,16 @@ describe("answers in a store", () => {
     Effect.gen(function*() {
       const events = yield* listen()
       const store = new TestStore()
-      const clock = new TwoHandedClock()
+      const clock = new SteppedClock()
       const process = Effect.provideService(stored(store), Clock.Clock, clock)
       const there = yield* process
       yield* there.remember(key, 1)
       yield* settled
       const here = yield* process
-      clock.step(-60_000)
+      yield* clock.setWall(-60_000)
       assert.deepStrictEqual(yield* here.recall(key), remembered(1, 0))
       assert.deepStrictEqual(told(yield* events), [])
-      clock.step(-1)
+      yield* clock.setWall(-1)
       assert.isUndefined(yield* here.recall(key))
       assert.deepStrictEqual(told(yield* events), [`AnswerCorrupt ${key}`])
     }))

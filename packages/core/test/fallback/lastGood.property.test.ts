@@ -3,8 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Fallback, LastGood, LastGoodStore } from "@reclose/core"
 import { Clock, Duration, Effect, Exit, Schema, Scope } from "effect"
 import { Random, seedsUpTo } from "../machine/model/random.ts"
+import { SteppedClock } from "../SteppedClock.ts"
 import { settled } from "../support.ts"
-import { rejectionOf, TestStore, TwoHandedClock, unreachable } from "./support.ts"
+import { rejectionOf, TestStore, unreachable } from "./support.ts"
 
 const key = "ACME"
 const maxAge = 60_000
@@ -55,14 +56,14 @@ describe("a served answer is the latest good one, and never older than it may be
     Effect.gen(function*() {
       for (const seed of seedsUpTo(200)) {
         const random = new Random(seed)
-        const clock = new TwoHandedClock()
+        const clock = new SteppedClock()
         const chain = chainOf(yield* Effect.provideService(LastGood.memory<number>(), Clock.Clock, clock))
         let latest: Latest | undefined
         for (let i = 0; i < 60; i++) {
           const passed = pause(random)
-          clock.pass(passed)
+          yield* clock.step(passed)
           if (latest !== undefined) latest.age += passed
-          if (random.chance(0.3)) clock.step(step(random))
+          if (random.chance(0.3)) yield* clock.setWall(step(random))
           if (random.chance(0.3)) {
             yield* chain(Effect.succeed(i))
             latest = { value: i, age: 0 }
@@ -75,16 +76,16 @@ describe("a served answer is the latest good one, and never older than it may be
     Effect.gen(function*() {
       for (const seed of seedsUpTo(100)) {
         const random = new Random(seed)
-        const clock = new TwoHandedClock()
+        const clock = new SteppedClock()
         const store = new TestStore()
         const test = Effect.gen(function*() {
           const chain = chainOf(yield* LastGoodStore.make({ store: store.service, schema: Schema.Finite }))
           let latest: Latest | undefined
           for (let i = 0; i < 40; i++) {
             const passed = pause(random)
-            clock.pass(passed)
+            yield* clock.step(passed)
             if (latest !== undefined) latest.age += passed
-            if (random.chance(0.3)) clock.step(step(random))
+            if (random.chance(0.3)) yield* clock.setWall(step(random))
             store.beforeGet = random.chance(0.2) ? unreachable : Effect.void
             store.beforeSet = random.chance(0.2) ? unreachable : Effect.yieldNow
             if (random.chance(0.4)) {
@@ -103,7 +104,7 @@ describe("a served answer is the latest good one, and never older than it may be
     Effect.gen(function*() {
       for (const seed of seedsUpTo(100)) {
         const random = new Random(seed)
-        const clock = new TwoHandedClock()
+        const clock = new SteppedClock()
         const store = new TestStore()
         let latest: Latest | undefined
         /** Whether its age is known by the wall clock alone. */
@@ -117,11 +118,11 @@ describe("a served answer is the latest good one, and never older than it may be
           const chain = chainOf(quotes)
           for (let i = 0; i < 8; i++) {
             const passed = pause(random)
-            clock.pass(passed)
+            yield* clock.step(passed)
             if (latest !== undefined) latest.age += passed
             if (random.chance(0.2)) {
               const by = step(random)
-              clock.step(by)
+              yield* clock.setWall(by)
               // A step of the wall clock is the age of what only the wall clock knows the age of.
               if (latest !== undefined && isInherited) latest.age += by
             }

@@ -1,6 +1,6 @@
-/** What the tests of fallbacks share: a store that does as it is told, a clock of two hands, and a listener. */
+/** What the tests of fallbacks share: a store that does as it is told, and a listener. */
 import { CircuitOpen, Fallback, type FallbackEvent } from "@reclose/core"
-import { type Clock, Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { settled } from "../support.ts"
@@ -48,44 +48,6 @@ export class TestStore {
 export const unreachable = Effect.fail(
   new KeyValueStore.KeyValueStoreError({ method: "get", message: "the store is down" })
 )
-
-/** A clock whose wall time may be set to anything while its monotonic time goes on. Nobody can wait for it. */
-export class TwoHandedClock implements Clock.Clock {
-  private wall = 1_700_000_000_000
-  private monotonic = 5_000_000
-
-  /** Lets time pass. */
-  pass(duration: Duration.Input) {
-    const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
-    this.wall += millis
-    this.monotonic += millis
-  }
-
-  /** Sets the wall clock by that many milliseconds, back if negative. */
-  step(millis: number) {
-    this.wall += millis
-  }
-
-  currentTimeMillisUnsafe() {
-    return this.wall
-  }
-
-  currentTimeNanosUnsafe() {
-    return BigInt(this.wall) * 1_000_000n
-  }
-
-  monotonicTimeNanosUnsafe() {
-    return BigInt(this.monotonic) * 1_000_000n
-  }
-
-  readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
-  readonly currentTimeNanos = Effect.sync(() => this.currentTimeNanosUnsafe())
-  readonly monotonicTimeNanos = Effect.sync(() => this.monotonicTimeNanosUnsafe())
-
-  sleep() {
-    return Effect.never
-  }
-}
 
 /** Listens to what fallbacks tell from here on. The effect it answers says what came so far. */
 export const listen = Effect.fnUntraced(function*() {
