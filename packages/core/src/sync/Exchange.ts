@@ -75,7 +75,13 @@ export class Exchange {
     return this.host.wall() - this.host.at()
   }
 
+  /** What is shared of a circuit. Where nothing was so far, the store was asked on its first use, and had no record. */
   shared(entry: CircuitEntry): SharedCircuit {
+    return entry.shared ??= new SharedCircuit(this.process, this.lag)
+  }
+
+  /** The same of a circuit of which the store has not answered. */
+  unknown(entry: CircuitEntry): SharedCircuit {
     return entry.shared ??= new SharedCircuit(this.process)
   }
 
@@ -101,9 +107,7 @@ export class Exchange {
   run(entry: CircuitEntry, purpose: Purpose): Effect.Effect<Permit | undefined, CircuitStoreError> {
     const shared = this.shared(entry)
     const inTurn = shared.turn.withPermits(1)(Effect.suspend(() => {
-      if (!purpose.fresh && this.isAwake(shared) && shared.seen !== undefined) {
-        return this.write(entry, shared, purpose, 1)
-      }
+      if (!purpose.fresh && this.isAwake(shared)) return this.write(entry, shared, purpose, 1)
       return Effect.flatMap(this.read(entry.key), ({ record }) => {
         this.finish(entry, shared.see(record, entry.circuit), undefined)
         this.heard(entry, shared)
@@ -133,7 +137,7 @@ export class Exchange {
       if (isDone) shared.delays = 0
       if (isDone || permit !== undefined) return Effect.succeed(permit)
       // Whoever only counts makes room for the others.
-      const isUrgent = purpose.probe || shared.isUrgent || !shared.restsOn(shared.seen?.record)
+      const isUrgent = purpose.probe || shared.isUrgent || !shared.restsOn(shared.seen)
       if (isUrgent && tries < triesAtOnce) {
         return this.write(entry, shared, purpose, tries + 1)
       }
@@ -148,7 +152,7 @@ export class Exchange {
     const at = this.host.at()
     const storeNow = this.clock.at(at)
     const { circuit: { phase }, policy } = entry
-    const seen = shared.seen?.record
+    const seen = shared.seen
     const record = seen !== undefined && isExpired(seen, storeNow) ? undefined : seen
     const count = phase._tag === "Closed" && shared.isCounting ? this.count(entry, phase) : undefined
     const standing = shared.standing(entry.circuit, count)

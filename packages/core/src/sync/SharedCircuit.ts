@@ -23,12 +23,12 @@ interface Attempt {
 }
 
 export class SharedCircuit {
-  /** The record as it was last seen; undefined before it was. */
-  seen: { readonly record: CircuitRecord | undefined } | undefined = undefined
+  /** The record as it was last seen; undefined if there was none. */
+  seen: CircuitRecord | undefined = undefined
   /** When the store was last heard, by the process's clock. */
   heardAt = Number.NEGATIVE_INFINITY
-  /** By how much the wall clock was ahead of the process's clock then. */
-  lag = Number.NaN
+  /** By how much the wall clock was ahead of the process's clock then; not a number if the store was not heard. */
+  lag: number
   /** When it was last considered what to tell of what is counted. */
   toldAt = Number.NEGATIVE_INFINITY
   /** When it was last asked for, with an answer or not. */
@@ -73,8 +73,9 @@ export class SharedCircuit {
   private changes = 0
   private overrules = false
 
-  constructor(process: string) {
+  constructor(process: string, lag = Number.NaN) {
     this.process = process
+    this.lag = lag
   }
 
   // --- what there is to tell ----------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ export class SharedCircuit {
 
   /** Whether there is a later version than the one that was seen. */
   get isBehind(): boolean {
-    return this.latest > (this.seen?.record?.version ?? 0)
+    return this.latest > (this.seen?.version ?? 0)
   }
 
   /** Whether counts wait to be told. */
@@ -165,7 +166,7 @@ export class SharedCircuit {
   /** Where this process stands; `count` is what the circuit has counted, if it counts. */
   standing(circuit: Circuit, count: Count | undefined): Standing & { readonly aside: ReadonlyArray<Report> } {
     const { failed, isUnpublished, process, settlements, steering } = this
-    const base = this.overrules ? Math.max(this.base, this.seen?.record?.generation ?? 0) : this.base
+    const base = this.overrules ? Math.max(this.base, this.seen?.generation ?? 0) : this.base
     const counted = this.counts && this.counted !== undefined && count !== undefined ? report(this.counted, count) : []
     const { isPrivate, reports: aside } = this
     const reports = join(aside, counted)
@@ -179,7 +180,7 @@ export class SharedCircuit {
     standing: Attempt["standing"],
     count: Count | undefined
   ): CircuitRecord {
-    const record = this.seen?.record
+    const record = this.seen
     const write = ++this.writes
     const { changes } = this
     const attempt = { write, replaces: record?.version ?? 0, plan, standing, count, changes }
@@ -194,7 +195,7 @@ export class SharedCircuit {
 
   /** Sees the record as the store has it. Answers the plans that came through by that. */
   see(record: CircuitRecord | undefined, local: Circuit): ReadonlyArray<Done> {
-    this.seen = { record }
+    this.seen = record
     const version = record?.version ?? 0
     const attempts = this.attempts
     this.attempts = attempts.filter((attempt) => attempt.replaces === version)
@@ -203,7 +204,7 @@ export class SharedCircuit {
         return [this.done(attempt, local)]
       }
       // Whether it came through can't be told any more. Rather too little is counted than twice.
-      if (version < attempt.replaces || version > attempt.replaces + remembered) this.told(attempt)
+      if (!isComplete(record, attempt.replaces)) this.told(attempt)
       return []
     })
   }
@@ -246,6 +247,12 @@ export class SharedCircuit {
 export interface Done {
   readonly plan: Plan
   readonly isTaken: boolean
+}
+
+/** Whether a record names all who wrote since a version. The first to write chose its version by the clock. */
+const isComplete = (record: CircuitRecord | undefined, since: number): boolean => {
+  if (since === 0) return record === undefined || record.writers.length < remembered
+  return record !== undefined && record.version >= since && record.version <= since + remembered
 }
 
 const isSame = (one: Phase, other: Phase): boolean =>

@@ -80,7 +80,7 @@ export class Sync implements Sharing {
       if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry))
       return
     }
-    this.exchange.shared(entry).hasFailed = true
+    this.exchange.unknown(entry).hasFailed = true
     this.askAnew(entry, this.host.at())
   }
 
@@ -183,7 +183,7 @@ export class Sync implements Sharing {
     if (change._tag === "Missed") return this.refresh
     return Effect.sync(() => {
       const entry = this.host.get(change.key)
-      const known = entry?.shared?.seen?.record
+      const known = entry?.shared?.seen
       if (entry === undefined || change.version <= (known?.version ?? 0)) return
       const shared = this.exchange.shared(entry)
       shared.latest = change.version

@@ -25,7 +25,7 @@ export const mutants: ReadonlyArray<readonly [fault: string, breaking: () => () 
       function(...args) {
         const standing = Object(right(this, ...args))
         const seen: unknown = Reflect.get(Object(this), "seen")
-        const generation = Number(Reflect.get(Object(Reflect.get(Object(seen), "record")), "generation") ?? 0)
+        const generation = Number(Reflect.get(Object(seen), "generation") ?? 0)
         return { ...standing, base: Math.max(standing.base, generation) }
       })
   ],

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
 import { Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
+import { fingerprint } from "../../src/sync/Fingerprint.ts"
 import { key } from "../support.ts"
 import { asked, heard, pass, put, record, start } from "./processes.ts"
 
@@ -30,6 +31,50 @@ describe("what a process knows", () => {
       assert.strictEqual(yield* here.way.count("replace"), replaces + 1)
       assert.strictEqual(yield* here.way.count("read"), reads)
     }).pipe(kept))
+})
+
+describe("that there is nothing in the store", () => {
+  it.effect("is known from the first use, and not read again to tell something", () =>
+    Effect.gen(function*() {
+      for (const background of [true, false]) {
+        const here = yield* start({ ...first, background })
+        const other = background ? "awake" : "frozen"
+        yield* here.breaker.withBreaker(Effect.void, other)
+        yield* Effect.flip(here.breaker.withBreaker(Effect.fail("down"), other))
+        yield* heard
+        const held = yield* CircuitStore.use((store) => store.read(other))
+        assert.strictEqual(held.record?.phase._tag, "Open")
+        assert.deepStrictEqual([yield* here.way.count("read"), yield* here.way.count("replace")], [1, 1])
+      }
+    }).pipe(kept))
+
+  it.effect("is not known where the store gave no answer: it is read first", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...first, background: false })
+      yield* here.way.decide(() => ({ _tag: "Fail" }))
+      yield* here.succeed
+      yield* heard
+      yield* here.way.decide(() => ({ _tag: "Deliver" }))
+      yield* put({ generation: 3, phase: { _tag: "Open", openings: 1, duration: 9_000, remaining: 9_000 } })
+      yield* here.fail
+      yield* here.breaker.flush
+      assert.deepInclude(yield* record, { generation: 3 })
+      assert.strictEqual(yield* here.way.count("replace"), 0)
+      assert.strictEqual(yield* here.phase, "Open")
+    }).pipe(kept))
+
+  it.effect("may be wrong by then: who wrote first is heard, and what there is to tell is told after", () =>
+    Effect.gen(function*() {
+      const here = yield* start(counting, { changes: undefined })
+      yield* here.succeed
+      yield* put({ failing: [["other", 0]], policy: fingerprint({ _tag: "Consecutive", failures: 1_000 }) })
+      yield* here.fail
+      yield* heard
+      assert.strictEqual(yield* here.way.count("read"), 1)
+      assert.deepStrictEqual((yield* record)?.evidence, [])
+      yield* pass("1500 millis")
+      assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 1 }])
+    }).pipe(evenly, kept))
 })
 
 describe("a process that only counts", () => {

@@ -40,7 +40,7 @@ export class Failing {
   attempt(): Record | undefined {
     const { shared } = this
     const standing = shared.standing(this.circuit, this.count)
-    const record = shared.seen?.record
+    const record = shared.seen
     const planned = plan(policy, terms, standing, record, { now: 0, at: 0, storeNow: 0 }, false)
     return planned.next === undefined ? undefined : shared.attempt(planned, planned.next, standing, this.count)
   }
@@ -59,7 +59,7 @@ export const reported = (failures: number) => [{ _tag: "Consecutive" as const, s
 export const planned = (shared: SharedCircuit, circuit: Circuit, count?: Count, storeNow = 0) => {
   const standing = shared.standing(circuit, count)
   const moment = { now: 0, at: 0, storeNow }
-  return { standing, plan: plan(policy, terms, standing, shared.seen?.record, moment, false) }
+  return { standing, plan: plan(policy, terms, standing, shared.seen, moment, false) }
 }
 
 /** The same, of a process that has nothing to write, which rests on its plan. */

@@ -65,6 +65,19 @@ describe("a write", () => {
     assert.strictEqual(failuresOf(process.attempt()), 1)
   })
 
+  it("that was to be the first, and came second, is told again as long as all who wrote are known", () => {
+    for (const others of [1, 31, 32]) {
+      const process = new Failing()
+      process.see(undefined)
+      process.fail(3)
+      process.attempt()
+      process.fail(1)
+      // The first to write begins with the store's time, which is no number of writes.
+      process.see(writtenByOthers(recordOf(policy, { version: 1_700_000_000_000 }), others))
+      assert.strictEqual(failuresOf(process.attempt()), others < 32 ? 4 : 1, `${others} others`)
+    }
+  })
+
   it("counts as told if the record was lost since", () => {
     const process = new Failing()
     process.see(recordOf(policy, { version: 7 }))
