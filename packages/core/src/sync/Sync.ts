@@ -38,7 +38,7 @@ export class Sync implements Sharing {
   private readonly context: Context.Context<never>
   private readonly random: Random.Random
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
-  /** The circuits that have something to tell or to learn. */
+  /** The circuits that have something to tell. */
   private readonly pending = new Set<CircuitEntry>()
   private hasEnded = false
 
@@ -205,7 +205,10 @@ export class Sync implements Sharing {
     })
   }
 
-  /** Whether a circuit was used lately, or has something to come to. */
+  /**
+   * Whether a circuit was used lately, or has something to come to. No call writes down when it was, so those since the last
+   * look count as just now: rather one question too many.
+   */
   private isInUse(entry: CircuitEntry): boolean {
     const calls = callsOf(entry)
     if (calls === 0 && entry.shared === undefined) return false
@@ -224,10 +227,9 @@ export class Sync implements Sharing {
   }
 
   private schedule(entry: CircuitEntry, due: number): void {
-    // A circuit that was forgotten or replaced is nobody's to share.
-    if (this.hasEnded || this.host.get(entry.key) !== entry) return
+    if (this.hasEnded) return
     const shared = this.exchange.shared(entry)
-    this.pending.add(entry)
+    if (shared.isUrgent || shared.isCounting) this.pending.add(entry)
     if (due >= shared.due) return
     shared.due = due
     if (shared.running > 0) return
@@ -247,6 +249,7 @@ export class Sync implements Sharing {
 
   private run(entry: CircuitEntry, purpose: "Tell" | "Ask"): Effect.Effect<void> {
     return Effect.suspend(() => {
+      // A circuit that was forgotten or replaced is nobody's to share.
       if (this.host.get(entry.key) !== entry) {
         this.pending.delete(entry)
         return Effect.void
@@ -288,7 +291,6 @@ export class Sync implements Sharing {
       const delay = this.policy.flushEvery * Math.min(2 ** (shared.delays - 1), 16)
       return this.schedule(entry, now + delay * (0.5 + this.random.nextDoubleUnsafe()))
     }
-    if (shared.isUrgent) return this.schedule(entry, now)
     if (entry.isFailing || shared.isCounting) return this.schedule(entry, Math.min(asked, now + this.policy.flushEvery))
     if (asked < Number.POSITIVE_INFINITY) this.schedule(entry, asked)
   }

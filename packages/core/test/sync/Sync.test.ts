@@ -220,6 +220,31 @@ describe("a process", () => {
       assert.strictEqual((yield* record)?.override, "MetricsOnly")
     }).pipe(kept))
 
+  it.effect("tells at once what came up while it was telling something else", () =>
+    Effect.gen(function*() {
+      const here = yield* start(first)
+      yield* here.way.decide(({ kind }) => ({
+        _tag: "Deliver",
+        ...(kind === "replace" ? { answerDelay: "200 millis" } : {})
+      }))
+      yield* here.fail
+      yield* heard
+      yield* here.breaker.metricsOnly(key)
+      yield* heard
+      assert.strictEqual((yield* record)?.override, "None")
+      yield* pass("200 millis")
+      assert.strictEqual((yield* record)?.override, "MetricsOnly")
+    }).pipe(kept))
+
+  it.effect("that is frozen has told an operator's act when it has flushed", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...first, background: false })
+      yield* here.succeed
+      yield* here.breaker.forceOpen(key)
+      yield* here.breaker.flush
+      assert.strictEqual((yield* record)?.override, "ForcedOpen")
+    }).pipe(kept))
+
   it.effect("that has just looked tells its first failure at once all the same", () =>
     Effect.gen(function*() {
       const { here, missed } = yield* told({ ...first, tripRule: TripRule.consecutive(100) })
