@@ -80,8 +80,11 @@ export class Sync implements Sharing {
       if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry))
       return
     }
-    this.exchange.unknown(entry).hasFailed = true
-    this.askAnew(entry, this.host.at())
+    const shared = this.exchange.unknown(entry)
+    shared.hasFailed = true
+    // It has been asked, and waited for: the call that did so need not wait again.
+    shared.askedAt = this.host.at()
+    this.askAnew(entry, shared.askedAt)
   }
 
   learn(entry: CircuitEntry, seen: Seen | undefined): void {

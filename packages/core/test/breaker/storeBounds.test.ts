@@ -12,7 +12,7 @@ import {
   type Seen,
   TripRule
 } from "@reclose/core"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { closedAt, failing, key, listen, phase, settled, succeeding } from "../support.ts"
 
@@ -21,9 +21,9 @@ const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: 
 const replaced: Replaced = { _tag: "Replaced", time: 0, precision: 1 }
 
 /** A breaker over a store that answers as a test says. */
-const over = (answers: Partial<CircuitRegister>) =>
+const over = (answers: Partial<CircuitRegister>, policy: Policy.Policy = first) =>
   Effect.provide(
-    CircuitBreaker.layer(first).pipe(Layer.provide(Layer.succeed(
+    CircuitBreaker.layer(policy).pipe(Layer.provide(Layer.succeed(
       CircuitStore,
       CircuitStore.make({
         read: () => Effect.succeed({ record: undefined, time: 0, precision: 1 }),
@@ -56,17 +56,23 @@ const closing = <A, E, R>(test: Effect.Effect<A, E, R>) =>
   })
 
 describe("a store that never answers", () => {
-  it.effect("holds up the first call of a key for a hundred milliseconds, and then it goes on without", () =>
-    Effect.gen(function*() {
-      const events = yield* listen()
-      const call = yield* Effect.forkChild(succeeding, { startImmediately: true })
-      yield* Effect.sleep("99 millis")
-      assert.isUndefined(call.pollUnsafe())
-      yield* Effect.sleep("1 millis")
-      yield* settled
-      assert.strictEqual(yield* Fiber.join(call), "42")
-      assert.deepStrictEqual(yield* complaints(events), [[key, "read", "Timeout", "no answer within 100 millis"]])
-    }).pipe(over({ read: () => Effect.never }), closing))
+  it.effect.each<[string, Policy.Policy]>([
+    ["of a process", first],
+    ["of a process that is frozen between calls", { ...first, background: false }]
+  ])(
+    "holds up the first call of a key %s for a hundred milliseconds, and then it goes on without",
+    ([, policy]) =>
+      Effect.gen(function*() {
+        const events = yield* listen()
+        const call = yield* Effect.forkChild(succeeding, { startImmediately: true })
+        yield* Effect.sleep("99 millis")
+        assert.isUndefined(call.pollUnsafe())
+        yield* Effect.sleep("1 millis")
+        yield* settled
+        assert.deepStrictEqual(call.pollUnsafe(), Exit.succeed("42"))
+        assert.deepStrictEqual(yield* complaints(events), [[key, "read", "Timeout", "no answer within 100 millis"]])
+      }).pipe(over({ read: () => Effect.never }, policy), closing)
+  )
 
   it.effect("and can't be interrupted holds up no call for longer", () =>
     Effect.gen(function*() {
