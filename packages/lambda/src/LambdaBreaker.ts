@@ -18,10 +18,13 @@ import { BeforeResponse } from "./BeforeResponse.ts"
  *
  * **Details**
  *
- * It does two things that a `CircuitBreaker` of its own would leave to you:
+ * It does three things that a `CircuitBreaker` of its own would leave to you:
  *
  * - It works beside the calls and never between them: `background` of the policy is false, whatever it says.
  * - It tells the store what waits to be told before each response, within `storeTimeout` of the policy.
+ * - It waits a second for the store on the first call of a key, where the policy doesn't say how long (`hydrateTimeout`),
+ *   and not 100 milliseconds. The first request of a container has the store's client loaded and connected, with the share
+ *   of a processor that the function has.
  *
  * `LambdaHandler.make` takes no layer that provides a `CircuitBreaker` without it.
  *
@@ -39,9 +42,10 @@ export class LambdaBreaker extends Context.Service<LambdaBreaker, Breaker>()("@r
   ) => Effect.Effect<Breaker, PolicyError, CircuitStore | BeforeResponse | Scope.Scope> = Effect.fnUntraced(
     function*(policy: Policy = {}) {
       const { add } = yield* BeforeResponse
-      const breaker = yield* CircuitBreaker.make({ ...policy, background: false })
+      const breaker = yield* CircuitBreaker.make(inContainer(policy))
       yield* add({ name: "tell the store of the circuits", run: breaker.flush })
-      return breaker
+      const update: Breaker["update"] = (policy) => breaker.update(inContainer(policy))
+      return { ...breaker, update }
     }
   )
 
@@ -82,3 +86,10 @@ export class LambdaBreaker extends Context.Service<LambdaBreaker, Breaker>()("@r
         Context.make(CircuitBreaker, breaker).pipe(Context.add(LambdaBreaker, breaker)))
     )
 }
+
+/** What a policy says in a container. */
+const inContainer = (policy: Policy): Policy => ({
+  ...policy,
+  hydrateTimeout: policy.hydrateTimeout ?? "1 second",
+  background: false
+})

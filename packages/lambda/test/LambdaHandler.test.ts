@@ -355,7 +355,8 @@ describe("a breaker of a function", () => {
       const fiber = yield* Effect.forkChild(run(Effect.andThen(Effect.andThen(hang, fail), Effect.succeed("answer"))), {
         startImmediately: true
       })
-      yield* Effect.repeat(TestClock.adjust(100), Schedule.recurs(10))
+      // A second for the first call of a key, and half a second for the flush.
+      yield* Effect.repeat(TestClock.adjust(100), Schedule.recurs(15))
       assert.deepStrictEqual(fiber.pollUnsafe(), Exit.succeed("answer"))
     }))
 
