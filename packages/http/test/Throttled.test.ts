@@ -217,10 +217,62 @@ describe("rateLimit", () => {
           yield* TestClock.adjust("1 second")
         }
         const ends = yield* Effect.forEach(fibers, Fiber.join)
-        assert.deepStrictEqual(ends, ["ok", "ok", "rateLimit", "rateLimit"])
+        assert.deepStrictEqual(ends, ["ok", "rateLimit", "rateLimit", "rateLimit"])
       }).pipe(Effect.provide(guardedOver(client, {
         policy: { rateLimit: { limit: 1, maxWait: "1 minute", maxWaiting: 1 } }
       })))
+    }))
+
+  it.effect("those who wait for one dependency keep nobody from another one", () =>
+    Effect.gen(function*() {
+      const { client } = recording()
+      yield* Effect.gen(function*() {
+        yield* text(url)
+        yield* Effect.forkChild(text(url), { startImmediately: true })
+        assert.strictEqual(flipped(yield* Effect.flip(text(url))), "rateLimit")
+        assert.strictEqual(yield* text("http://another.example/"), "ok")
+      }).pipe(Effect.provide(guardedOver(client, {
+        policy: { rateLimit: { limit: 1, maxWait: "1 minute", maxWaiting: 1 } }
+      })))
+    }))
+
+  it.effect("who goes while waiting leaves the line to others", () =>
+    Effect.gen(function*() {
+      const { client } = recording()
+      yield* Effect.gen(function*() {
+        yield* text(url)
+        for (let i = 0; i < 3; i++) {
+          const waiting = yield* Effect.forkChild(text(url), { startImmediately: true })
+          assert.strictEqual(flipped(yield* Effect.flip(text(url))), "rateLimit")
+          assert.isUndefined(waiting.pollUnsafe())
+          yield* Fiber.interrupt(waiting)
+        }
+      }).pipe(Effect.provide(guardedOver(client, {
+        policy: { rateLimit: { limit: 1, maxWait: "1 minute", maxWaiting: 1 } }
+      })))
+    }))
+
+  it.effect("where nobody may wait, whose turn it is goes on while another one asks a limiter that takes its time", () =>
+    Effect.gen(function*() {
+      const { client, sent } = recording()
+      const limiter = Layer.effect(
+        RateLimiter.RateLimiter,
+        Effect.map(RateLimiter.make, (limiter) => ({
+          ...limiter,
+          consume: (options: Parameters<typeof limiter.consume>[0]) => Effect.delay(limiter.consume(options), 5)
+        }))
+      ).pipe(Layer.provide(RateLimiter.layerStoreMemory))
+      yield* Effect.gen(function*() {
+        const fibers = yield* Effect.forEach([1, 2], () => Effect.forkChild(text(url), { startImmediately: true }))
+        yield* TestClock.adjust(5)
+        yield* Effect.forEach(fibers, Fiber.join)
+      }).pipe(
+        Effect.provide(Layer.provide(
+          guardedOver(client, { policy: { rateLimit: { limit: 2, window: "1 minute", maxWaiting: 0 } } }),
+          limiter
+        ))
+      )
+      assert.strictEqual(sent.length, 2)
     }))
 
   it.effect("is the program's own limiter, if it has one", () =>

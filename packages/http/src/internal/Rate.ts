@@ -30,7 +30,8 @@ const prefix = "reclose/http/"
 
 export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
   Effect.map(limiterOf, (limiter) => {
-    let waiting = 0
+    /** How many wait for a turn, by key; there as long as somebody does. */
+    const waiting = new Map<string, number>()
     const throttled = (key: string, waited: number) =>
       Effect.fail(new Throttled({ key, by: "rateLimit", limit, waited: Duration.millis(waited) }))
 
@@ -45,17 +46,26 @@ export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: Vali
               return Effect.logWarning(`A request for ${key} is not limited: ${reason.message}`)
             }
             const wait = Math.max(1, Duration.toMillis(reason.retryAfter))
-            return waited + wait > maxWait ? throttled(key, waited) : Effect.delay(
-              Effect.suspend(() => turn(key, waited + wait)),
-              Duration.millis(wait)
-            )
+            if (waited + wait > maxWait) return throttled(key, waited)
+            const next = Effect.delay(Effect.suspend(() => turn(key, waited + wait)), Duration.millis(wait))
+            return waited === 0 ? inLine(key, next) : next
           })
         )
 
-    return (key) =>
+    /** Waits, if there is room. Who gets a turn at once waits for nothing, and takes none. */
+    const inLine = (key: string, next: Effect.Effect<void, Throttled>): Effect.Effect<void, Throttled> =>
       Effect.suspend(() => {
-        if (waiting > maxWaiting) return throttled(key, 0)
-        waiting++
-        return Effect.ensuring(turn(key, 0), Effect.sync(() => waiting--))
+        const others = waiting.get(key) ?? 0
+        if (others >= maxWaiting) return throttled(key, 0)
+        waiting.set(key, others + 1)
+        return Effect.ensuring(next, Effect.sync(() => leave(key)))
       })
+
+    const leave = (key: string): void => {
+      const others = (waiting.get(key) ?? 1) - 1
+      if (others === 0) waiting.delete(key)
+      else waiting.set(key, others)
+    }
+
+    return (key) => Effect.suspend(() => turn(key, 0))
   })
