@@ -54,7 +54,8 @@ export interface HttpPolicy {
   readonly concurrency?: ConcurrencyPolicy | undefined
   /**
    * How many requests of a circuit's key may be sent in a time. It is the `RateLimiter` of the program if it provides one,
-   * which may be shared between processes, else one of the client's own, in memory. Default: as many as come.
+   * which may be shared between processes, else one of the client's own, in memory. One that fails, or that does not answer
+   * within a second, limits nothing. Default: as many as come.
    */
   readonly rateLimit?: RatePolicy | undefined
   /** Circuits for credentials that are refused, see `Credentials`. Default: none. */

@@ -306,6 +306,21 @@ describe("rateLimit", () => {
       )
       assert.strictEqual(sent.length, 3)
     }))
+
+  it.effect("a limiter that hangs limits nothing, and holds up nobody for long", () =>
+    Effect.gen(function*() {
+      const { client, sent } = recording()
+      const limiter = Layer.effect(
+        RateLimiter.RateLimiter,
+        Effect.map(RateLimiter.make, (limiter) => ({ ...limiter, consume: () => Effect.never }))
+      ).pipe(Layer.provide(RateLimiter.layerStoreMemory))
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(text(url), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(yield* Fiber.join(fiber), "ok")
+      }).pipe(Effect.provide(Layer.provide(guardedOver(client, { policy: { rateLimit: { limit: 1 } } }), limiter)))
+      assert.deepStrictEqual(sent, [1_000])
+    }))
 })
 
 describe("a policy with all of it", () => {

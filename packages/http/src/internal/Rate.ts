@@ -17,19 +17,34 @@ export interface ValidRate {
 /** Waits for the turn of a request. */
 export type Rate = (key: string) => Effect.Effect<void, Throttled>
 
-const limiterOf: Effect.Effect<RateLimiter.RateLimiter> = Effect.flatMap(
+/** How long a program's own limiter may take to answer, in milliseconds. */
+const patience = 1_000
+
+type Consume = RateLimiter.RateLimiter["consume"]
+
+/** That of the program may ask a store, which may hang; the one in memory answers at once. */
+const consumeOf: Effect.Effect<Consume> = Effect.flatMap(
   Effect.serviceOption(RateLimiter.RateLimiter),
   (ambient) =>
     Option.isSome(ambient)
-      ? Effect.succeed(ambient.value)
-      : Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory))
+      ? Effect.succeed((options) =>
+        Effect.timeoutOrElse(ambient.value.consume(options), { duration: patience, orElse: () => Effect.fail(silent) })
+      )
+      : Effect.map(
+        Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
+        ({ consume }) => consume
+      )
 )
+
+const silent = RateLimiter.RateLimiterError.make({
+  reason: RateLimiter.RateLimitStoreError.make({ message: `the limiter did not answer within ${patience} milliseconds` })
+})
 
 /** A limiter may be shared with others, who have keys of their own. */
 const prefix = "reclose/http/"
 
 export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
-  Effect.map(limiterOf, (limiter) => {
+  Effect.map(consumeOf, (consume) => {
     /** How many wait for a turn, by key; there as long as somebody does. */
     const waiting = new Map<string, number>()
     const throttled = (key: string, waited: number) =>
@@ -37,7 +52,7 @@ export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: Vali
 
     /** Tries until it has waited for as long as it may: others who wait may be quicker. */
     const turn = (key: string, waited: number): Effect.Effect<void, Throttled> =>
-      limiter.consume({ key: prefix + key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" })
+      consume({ key: prefix + key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" })
         .pipe(
           Effect.asVoid,
           Effect.catch(({ reason }) => {
