@@ -3,8 +3,8 @@ import { CircuitBreaker, Outcome, TripRule } from "@reclose/core"
 import { GuardedHttpClient, type HttpPolicy, TimeLimits } from "@reclose/http"
 import { Cause, Effect, Exit, Fiber, Stream } from "effect"
 import { HttpClient, HttpClientError } from "effect/http"
-import { type ClientName, clientNames, countsOf, guarded, guardedOver, stateOf, text } from "./clients.ts"
-import { makeUpstream, until } from "./Upstream.ts"
+import { type ClientName, clientNames, countsOf, guarded, guardedOver, kindOf, stateOf, text } from "./clients.ts"
+import { makeUpstream, status, until } from "./Upstream.ts"
 
 /** Longer than any test: each has the limit short that it is about. */
 const limits = { headers: "30 seconds", body: "30 seconds", bodyIdle: "30 seconds", unread: "30 seconds" } as const
@@ -49,6 +49,32 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       assert.deepStrictEqual(yield* response.json, { status: 200 })
       assert.strictEqual((yield* response.arrayBuffer).byteLength, 14)
       yield* settled(response.url, { succeeded: 1 })
+    }).pipe(inSitu(client)))
+
+  it.live("a form can be read, also after its body was looked at", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(status(200, { "content-type": "application/x-www-form-urlencoded" }, "symbol=ACME"))
+      const response = yield* get(upstream.url("/"))
+      assert.strictEqual((yield* response.formData).get("symbol"), "ACME")
+      assert.strictEqual(yield* response.text, "symbol=ACME")
+      yield* settled(response.url, { succeeded: 1 })
+    }).pipe(inSitu(client, { classifyBody: () => Outcome.success })))
+
+  it.live("a whole body that is no form says nothing against the dependency", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const response = yield* get(upstream.url("/ok"))
+      assert.strictEqual(kindOf(yield* Effect.flip(response.formData)), "DecodeError")
+      yield* settled(response.url, { succeeded: 1 })
+    }).pipe(inSitu(client)))
+
+  it.live("a form that breaks off is a failure", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const response = yield* get(upstream.url("/truncated"))
+      yield* Effect.flip(response.formData)
+      yield* settled(response.url, { failed: 1 })
     }).pipe(inSitu(client)))
 
   it.live("a stream that is read to its end is a success", () =>

@@ -2,7 +2,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { HttpClientError } from "effect/http/HttpClientError"
+import { DecodeError, HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -19,6 +19,19 @@ export class GuardedResponse extends ForwardingResponse {
 
   protected whole<A>(read: Effect.Effect<A, HttpClientError>): Effect.Effect<A, HttpClientError> {
     return this.call.whole(read, this.original)
+  }
+
+  /**
+   * Read as bytes, and parsed after that: what is wrong with a form that is whole is not the dependency's, and clients read
+   * a form in a way that takes the body from everybody else.
+   */
+  override get formData(): Effect.Effect<FormData, HttpClientError> {
+    return Effect.flatMap(this.arrayBuffer, (bytes) =>
+      Effect.tryPromise({
+        try: () => new Response(bytes, { headers: { "content-type": this.headers["content-type"] ?? "" } }).formData(),
+        catch: (cause) =>
+          new HttpClientError({ reason: new DecodeError({ request: this.request, response: this, cause }) })
+      }))
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError> {
