@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, LastGoodStore, TripRule } from "@reclose/core"
-import { GuardedHttpClient, HttpBreaker, StaleAnswer } from "@reclose/http"
+import { CircuitBreaker, LastGoodStore, Outcome, TripRule } from "@reclose/core"
+import { GuardedHttpClient, HttpBreaker, type HttpPolicy, StaleAnswer } from "@reclose/http"
 import { Effect, Layer, Stream } from "effect"
 import { HttpClientRequest } from "effect/http"
 import { KeyValueStore } from "effect/persistence"
@@ -27,6 +27,8 @@ const trip = (upstream: Upstream) =>
 
 const endOf = (request: HttpClientRequest.HttpClientRequest) =>
   Effect.catch(Effect.map(answerOf(request), ({ text }) => text), ({ _tag }) => Effect.succeed(_tag))
+
+const judged = (state: unknown) => state === "degraded" ? Outcome.failure() : Outcome.success
 
 const policy = { stale: { maxAge: "10 minutes" } } as const
 
@@ -145,6 +147,20 @@ describe("a stale answer", () => {
       yield* trip(upstream)
       assert.strictEqual(yield* endOf(get(upstream.url("/"))), "two")
     }).pipe(Effect.provide(guarded({ policy }))))
+
+  it.live.each<readonly [string, HttpPolicy.HttpPolicy]>([
+    ["its headers", { classify: (exit) => judged(exit._tag === "Success" && exit.value.headers["x-state"]) }],
+    ["its body", { classifyBody: (_, body) => judged(body) }],
+    ["its body, retried inside", { classifyBody: (_, body) => judged(body), retry: { place: "inside" } }]
+  ])("is none that was judged a failure by %s", ([, judging]) =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(answer("good"), answer("degraded", { "x-state": "degraded" }))
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), "good")
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), "degraded")
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), "good")
+    }).pipe(Effect.provide(guarded({ policy: { ...policy, ...judging } }))))
 
   it.live("stands in for failures, too, if asked, and only then", () =>
     Effect.gen(function*() {

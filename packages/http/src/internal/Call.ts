@@ -116,6 +116,10 @@ export class Call extends Waiting<Limit> {
     return refusing.has(this.status) ? Outcome.failure() : Outcome.success
   }
 
+  get isFailure(): boolean {
+    return this.outcome._tag === "Failure"
+  }
+
   expire(limit: Limit): void {
     // Nobody waits for the dependency at present, so it is not late.
     if (this.waiter === undefined || limit === "unread") return this.end(Exit.void)

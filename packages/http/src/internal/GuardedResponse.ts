@@ -17,6 +17,11 @@ export class GuardedResponse extends ForwardingResponse {
     this.call = call
   }
 
+  /** Whether what is known of it by now speaks against the dependency. */
+  get isFailure(): boolean {
+    return this.call.isFailure
+  }
+
   protected whole<A>(read: Effect.Effect<A, HttpClientError>): Effect.Effect<A, HttpClientError> {
     return this.call.whole(read, this.original)
   }

@@ -17,6 +17,7 @@ import type { Classify } from "../HttpOutcome.ts"
 import type { StoredAnswer } from "../StaleAnswer.ts"
 import { discard } from "./discard.ts"
 import { ForwardingResponse } from "./ForwardingResponse.ts"
+import { GuardedResponse } from "./GuardedResponse.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidStale {
@@ -83,7 +84,12 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
               if (!isStorable(response, policy.vary)) return exit
               const headers = storedHeaders(response.headers)
               return Effect.succeed(
-                new KeptResponse(response, policy.maxBytes, (body) => lastGood.remember(key, { headers, body }))
+                new KeptResponse(
+                  response,
+                  policy.maxBytes,
+                  // Asked when the body is read, which may have been judged, too.
+                  (body) => speaksAgainst(response) ? Effect.void : lastGood.remember(key, { headers, body })
+                )
               )
             },
             onFailure: (error) => {
@@ -132,6 +138,10 @@ class KeptResponse extends ForwardingResponse {
     })
   }
 }
+
+/** Whether an answer was judged to be a failure, and so is no good one. */
+const speaksAgainst = (response: HttpClientResponse): boolean =>
+  response instanceof GuardedResponse && response.isFailure
 
 const joined = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array => {
   const body = new Uint8Array(length)
