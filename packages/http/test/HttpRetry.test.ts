@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, RetryBudget, TripRule } from "@reclose/core"
 import { GuardedHttpClient, HttpRetry, TimeLimits } from "@reclose/http"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { countsOf, guarded, guardedOver, text } from "./clients.ts"
@@ -114,6 +114,30 @@ describe("retries", () => {
       assert.strictEqual(upstream.requests.length, 3)
       assert.isTrue(yield* until(() => upstream.underWay === 0))
     }).pipe(Effect.provide(guarded({ policy: { retry: quick }, breaker: { tripRule: TripRule.consecutive(100) } }))))
+
+  it.live("who goes while waiting for one leaves no connection behind", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(status(503, {}, "x".repeat(10_000_000)))
+      const fiber = yield* Effect.forkChild(text(upstream.url("/ok")))
+      while ((yield* countsOf(upstream.url("/"))).failed === 0) yield* Effect.sleep("5 millis")
+      yield* Fiber.interrupt(fiber)
+      assert.isTrue(yield* until(() => upstream.underWay === 0))
+      assert.strictEqual(upstream.requests.length, 1)
+    }).pipe(Effect.provide(guarded({ policy: { retry: { delay: "1 minute", maxDelay: "1 minute" } } }))))
+
+  it.effect("none is sent once the client has ended, since nobody would watch its time", () =>
+    Effect.gen(function*() {
+      const { client, sent } = answering([503])
+      const fiber = yield* Effect.gen(function*() {
+        const fiber = yield* Effect.forkDetach(text(url), { startImmediately: true })
+        yield* TestClock.adjust("1 second")
+        return fiber
+      }).pipe(Effect.provide(guardedOver(client, { policy: { retry: { delay: "1 minute", maxDelay: "1 minute", jitter: 0 } } })))
+      yield* TestClock.adjust("2 minutes")
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
+      assert.deepStrictEqual(sent, [0])
+    }))
 
   it.live("no connection and a time limit are tried again", () =>
     Effect.gen(function*() {

@@ -67,6 +67,11 @@ export class Call extends Waiting<Limit> {
       const { limits } = this.calls
       this.admission = admission
       this.isSent = true
+      // A retry, or who has waited for a place: nobody would watch its time.
+      if (limits.unread.isClosed) {
+        this.release()
+        return resume(Effect.interrupt)
+      }
       limits.headers?.begin(this)
       if (limits.call !== undefined) limits.call.begin(this.total = new TotalTime(this))
       const fiber = Effect.runForkWith(context)(send)

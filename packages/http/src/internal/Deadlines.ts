@@ -29,7 +29,7 @@ export class Deadlines<Limit> {
   private first: Waiting<Limit> | undefined
   private last: Waiting<Limit> | undefined
   private watch: Fiber.Fiber<void> | undefined
-  private isClosed = false
+  isClosed = false
 
   constructor(limit: Limit, millis: number, clock: Clock.Clock) {
     this.limit = limit

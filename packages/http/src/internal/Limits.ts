@@ -28,7 +28,8 @@ export const makeLimits = (limits: ValidTimeLimits): Effect.Effect<Limits, never
       })),
       ({ body, bodyIdle, call, headers, unread }) =>
         Effect.sync(() => {
-          for (const deadlines of [headers, body, bodyIdle, unread, call]) deadlines?.close()
+          // By `unread` it is known that the others are closed, or about to be.
+          for (const deadlines of [unread, headers, body, bodyIdle, call]) deadlines?.close()
         })
     )
   })

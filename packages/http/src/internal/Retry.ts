@@ -72,7 +72,11 @@ const retrying = <E, R>(
   Effect.suspend(() => {
     let last: HttpClientResponse | undefined
     const sent = Effect.flatMap(
-      Effect.suspend(() => last === undefined ? attempt : Effect.andThen(discard(last), attempt)),
+      Effect.suspend(() => {
+        const unwanted = last
+        last = undefined
+        return unwanted === undefined ? attempt : Effect.andThen(discard(unwanted), attempt)
+      }),
       (response): Effect.Effect<HttpClientResponse, FailedAnswer> => {
         const outcome = judge(Exit.succeed(response))
         if (outcome._tag !== "Failure") return Effect.succeed(response)
@@ -105,6 +109,8 @@ const retrying = <E, R>(
       },
       waitForCircuit: policy.waitForCircuit
     }).pipe(
+      // Who goes while waiting for a retry leaves behind an answer that nobody will read. That ends by itself.
+      Effect.onInterrupt(() => last === undefined ? Effect.void : Effect.forkDetach(discard(last))),
       Effect.catch((error): Effect.Effect<HttpClientResponse, E> =>
         // What is no failed answer is one of the attempt's own errors; `instanceof` doesn't say so for a type parameter.
         error instanceof FailedAnswer ? Effect.succeed(error.response) : Effect.fail(error as E)
