@@ -112,7 +112,8 @@ export class GuardedHttpClient
  *
  * What the client does to a request before it is sent, such as `HttpClient.mapRequest`, is done before its circuit is looked
  * for. What it does to the effect of sending it, such as `HttpClient.filterStatusOk` or `HttpClient.followRedirects`, is
- * inside the guard. With `HttpClient.followRedirects` outside, each hop is a call of its own.
+ * inside the guard. With `HttpClient.followRedirects` outside, each hop is a call of its own; no time limit is on the body of
+ * a redirect, which nobody reads.
  *
  * **Gotchas**
  *

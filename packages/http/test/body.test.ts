@@ -250,6 +250,24 @@ describe("the body of an answer", () => {
       assert.deepStrictEqual(yield* countsOf(upstream.url("/")), { ...none, succeeded: 1 })
     }).pipe(inSitu("undici")))
 
+  // `fetch` follows redirects by itself.
+  it.live.each(clientNames.filter((name) => name !== "fetch"))(
+    "that of a redirect is closed by who follows it, over %s",
+    (client) =>
+      Effect.gen(function*() {
+        const upstream = yield* makeUpstream()
+        upstream.next.push((_, response) => {
+          response.writeHead(302, { location: "/ok" })
+          response.write("moved")
+        })
+        const following = HttpClient.followRedirects(yield* GuardedHttpClient)
+        const response = yield* following.get(upstream.url("/old"))
+        assert.strictEqual(yield* response.text, `{"status":200}`)
+        assert.isTrue(yield* until(() => upstream.underWay === 0))
+        yield* settled(response.url, { succeeded: 2 })
+      }).pipe(inSitu(client))
+  )
+
   it.live("all of a call may have a limit", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

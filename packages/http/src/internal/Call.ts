@@ -103,7 +103,8 @@ export class Call extends Waiting<Limit> {
       this.isOpen = this.judge(exit) && this.calls.settleOn === "body" && !isBodiless(response)
       if (this.isOpen) this.calls.limits.unread.begin(this)
       else this.settle()
-      return this.defect === undefined ? Exit.succeed(new GuardedResponse(response, this)) : Exit.failCause(this.defect)
+      if (this.defect !== undefined) return Exit.failCause(this.defect)
+      return Exit.succeed(isRedirect(response) ? response : new GuardedResponse(response, this))
     }
     if (this.late === undefined && Cause.hasInterruptsOnly(exit.cause)) {
       this.release()
@@ -267,3 +268,7 @@ class TotalTime extends Waiting<Limit> {
 /** Redirects have bodies that nobody reads. */
 const isBodiless = ({ request, status }: HttpClientResponse): boolean =>
   status < 200 || status === 204 || status === 205 || status >= 300 || request.method === "HEAD"
+
+/** It is handed over as it is: `HttpClient.followRedirects` closes the very response that the client made, and no other. */
+const isRedirect = ({ headers, status }: HttpClientResponse): boolean =>
+  status >= 300 && status < 400 && headers["location"] !== undefined
