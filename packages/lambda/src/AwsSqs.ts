@@ -14,6 +14,7 @@ import {
 import type * as AwsLambda from "aws-lambda"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import { type OutgoingMessage, SqsError, SqsQueue, type Visibility } from "./SqsQueue.ts"
 
 /** What one request takes. */
@@ -99,15 +100,23 @@ const make = (client: SQSClient): SqsQueue["Service"] => {
     )
 
   return {
-    changeVisibility: (queueUrl, changes) => {
+    changeVisibility: (queueUrl, visibilities) => {
       const batches = Array.from(
-        { length: Math.ceil(changes.length / batchSize) },
-        (_, index) => changes.slice(index * batchSize, (index + 1) * batchSize)
+        { length: Math.ceil(visibilities.length / batchSize) },
+        (_, index) => visibilities.slice(index * batchSize, (index + 1) * batchSize)
       )
-      return Effect.map(
-        Effect.forEach(batches, (batch) => changeSome(queueUrl, batch), { concurrency }),
-        (failed) => failed.flat()
-      )
+      // A request that fails keeps no other one from being made.
+      const changes = Effect.forEach(batches, (batch) => Effect.result(changeSome(queueUrl, batch)), { concurrency })
+      return Effect.flatMap(changes, (results) => {
+        const errors = results.filter(Result.isFailure)
+        const [first] = errors
+        if (first !== undefined && errors.length === batches.length) return Effect.fail(first.failure)
+        return Effect.succeed(results.flatMap((result, index) =>
+          Result.isSuccess(result)
+            ? result.success
+            : (batches[index] ?? []).map(({ receiptHandle }) => ({ receiptHandle, reason: result.failure.message }))
+        ))
+      })
     },
     send: (message) =>
       Effect.tryPromise({

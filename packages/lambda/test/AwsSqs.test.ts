@@ -60,6 +60,23 @@ describe("the queue of AWS", () => {
       assert.isTrue(queue.all.every(({ visibleAt }) => visibleAt > Date.now() + 500_000))
     }))
 
+  it.live("keeps back the rest where one request of several fails, and fails only if all do", () =>
+    Effect.gen(function*() {
+      const { queue, server, url } = yield* start
+      for (let at = 0; at < 25; at++) queue.send({ body: `${at}` }, Date.now())
+      const changes = queue.receive(25, Date.now()).map(({ receiptHandle }) => ({ receiptHandle, seconds: 600 }))
+      const change = SqsQueue.use(({ changeVisibility }) => changeVisibility(url, changes))
+      yield* Effect.gen(function*() {
+        server.failNext({ status: 403, code: "AccessDeniedException" })
+        const failed = yield* change
+        assert.strictEqual(queue.all.filter(({ visibleAt }) => visibleAt > Date.now() + 500_000).length, 25 - failed.length)
+        assert.include([5, 10], failed.length)
+        assert.match(failed[0]?.reason ?? "", /allow the function sqs:ChangeMessageVisibility on it/)
+        server.failNext({ status: 403, code: "AccessDeniedException" }, 3)
+        assert.strictEqual((yield* Effect.flip(change))._tag, "SqsError")
+      }).pipe(Effect.provide(clientOf(server)))
+    }))
+
   it.live("says what failed, and what to do about it", () =>
     Effect.gen(function*() {
       const { server, url } = yield* start
