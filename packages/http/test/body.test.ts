@@ -154,6 +154,19 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       yield* settled(response.url, {})
     }).pipe(inSitu(client)))
 
+  it.live("a reader has its time limit, also after another one went", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      // With a scope of its own, a response stays open when one of its readers is interrupted.
+      const scoped = HttpClient.withScope(yield* GuardedHttpClient)
+      const response = yield* scoped.get(upstream.url("/hang-body"))
+      const patient = yield* Effect.forkChild(Effect.exit(response.text), { startImmediately: true })
+      const other = yield* Effect.forkChild(response.text, { startImmediately: true })
+      yield* Effect.sleep("30 millis")
+      yield* Fiber.interrupt(other)
+      assert.strictEqual(limitOf(yield* Fiber.join(patient)), "body")
+    }).pipe(inSitu(client, { timeLimits: { body: "300 millis" } })))
+
   it.live("a body that nobody reads is a success after a while, and can still be read", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

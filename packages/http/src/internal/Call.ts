@@ -38,10 +38,12 @@ export class Call extends Waiting<Limit> {
   private readonly request: HttpClientRequest
   /** Who has let it through, and hears how it ends. */
   private admission: Admission | undefined = undefined
-  /** What waits for the dependency at present: the sending of the request, or the reading of its body. */
-  private waiter: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  /** Why the waiter was interrupted. */
+  /** The sending of the request, while it waits for the dependency. */
+  private sending: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** Why the sending was interrupted. */
   private late: TimeLimitExceeded | undefined = undefined
+  /** Who waits for the body at present. A response may be handed to several, so none of them may end another one's time. */
+  private readonly readings = new Set<Reading>()
   private isSent = false
   /** Whether the end of the body is still to come. */
   isOpen = false
@@ -75,7 +77,7 @@ export class Call extends Waiting<Limit> {
       limits.headers?.begin(this)
       if (limits.call !== undefined) limits.call.begin(this.total = new TotalTime(this))
       const fiber = Effect.runForkWith(context)(send)
-      this.waiter = fiber
+      this.sending = fiber
       fiber.addObserver((exit) => resume(this.answered(exit)))
       return Fiber.interrupt(fiber)
     })
@@ -96,7 +98,7 @@ export class Call extends Waiting<Limit> {
   }
 
   private answered<E>(exit: Exit.Exit<HttpClientResponse, E>): Exit.Exit<HttpClientResponse, E | TimeLimitExceeded> {
-    this.waiter = undefined
+    this.sending = undefined
     if (exit._tag === "Success") {
       const response = exit.value
       this.status = response.status
@@ -128,14 +130,17 @@ export class Call extends Waiting<Limit> {
 
   expire(limit: Limit): void {
     // Nobody waits for the dependency at present, so it is not late.
-    if (this.waiter === undefined || limit === "unread") return this.end(Exit.void)
+    if (limit === "unread" || this.sending === undefined && this.readings.size === 0) return this.end(Exit.void)
+    for (const reading of this.readings) reading.expire(limit)
+    if (this.sending === undefined) return
     this.late = this.exceeded(limit)
-    this.waiter.interruptUnsafe()
+    this.sending.interruptUnsafe()
   }
 
   /** Ends without a word about the dependency: there is nobody left to watch the time. */
   abandon(): void {
-    this.waiter?.interruptUnsafe()
+    this.sending?.interruptUnsafe()
+    for (const { fiber } of this.readings) fiber.interruptUnsafe()
     this.end(Exit.interrupt())
   }
 
@@ -174,15 +179,17 @@ export class Call extends Waiting<Limit> {
     return Effect.withFiber((reader) =>
       Effect.callback((resume) => {
         const fiber = Effect.runForkWith(reader.context)(read)
-        this.waiter = fiber
-        this.late = undefined
+        const reading = new Reading(this, fiber)
+        this.readings.add(reading)
         // Somebody reads, so the call is no longer unread; that ends here even where reading has no limit.
         this.deadlines?.end(this)
-        this.calls.limits[limit]?.begin(this)
+        this.calls.limits[limit]?.begin(reading)
         fiber.addObserver((ended) => {
-          this.deadlines?.end(this)
-          this.waiter = undefined
-          const exit = this.late === undefined ? ended : Exit.fail(this.decodeError(response, this.late))
+          reading.deadlines?.end(reading)
+          this.readings.delete(reading)
+          const exit = reading.late === undefined
+            ? ended
+            : Exit.fail(this.decodeError(response, this.exceeded(reading.late)))
           onExit(exit)
           resume(exit)
         })
@@ -193,7 +200,7 @@ export class Call extends Waiting<Limit> {
 
   /** The reader does something else; if for long, the call ends as it stands. */
   pause(): void {
-    if (this.isOpen) this.calls.limits.unread.begin(this)
+    if (this.isOpen && this.readings.size === 0) this.calls.limits.unread.begin(this)
   }
 
   now(): number {
@@ -244,6 +251,29 @@ export class Call extends Waiting<Limit> {
   private over(): void {
     this.deadlines?.end(this)
     this.total?.deadlines?.end(this.total)
+  }
+}
+
+/** One reader's wait for the body, or for a piece of it. */
+class Reading extends Waiting<Limit> {
+  private readonly call: Call
+  readonly fiber: Fiber.Fiber<unknown, unknown>
+  /** The limit that it was interrupted for. */
+  late: TimeLimit | undefined = undefined
+
+  constructor(call: Call, fiber: Fiber.Fiber<unknown, unknown>) {
+    super()
+    this.call = call
+    this.fiber = fiber
+  }
+
+  expire(limit: TimeLimit): void {
+    this.late = limit
+    this.fiber.interruptUnsafe()
+  }
+
+  abandon(): void {
+    this.call.abandon()
   }
 }
 
