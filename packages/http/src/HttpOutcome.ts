@@ -143,9 +143,9 @@ export const classifier = (options?: Options): Classify => {
 export const classify: Classify = classifier()
 
 const ofStatus = (status: number): OutcomeName => {
-  if (status < 400) return "Success"
+  if (status >= 100 && status < 400) return "Success"
   if (status === 429) return "SoftFailure"
-  return status === 408 || status >= 500 ? "Failure" : "Ignored"
+  return status >= 400 && status < 500 && status !== 408 ? "Ignored" : "Failure"
 }
 
 const plain = (name: OutcomeName): Outcome.Outcome =>

@@ -14,6 +14,8 @@
  * A connection that isn't there yet is the client's: undici and `fetch` go on with it for 10 seconds unless told otherwise,
  * also when nobody waits for it any more.
  *
+ * With `HttpClient.withScope`, connections belong to the scope: what takes longer fails, and is closed with the scope.
+ *
  * @since 0.1.0
  */
 import * as Data from "effect/Data"

@@ -30,6 +30,7 @@ const limit = new TimeLimits.TimeLimitExceeded({
 describe("HttpOutcome.classify", () => {
   it.each(
     [
+      [99, "Failure"],
       [101, "Success"],
       [200, "Success"],
       [204, "Success"],

@@ -246,6 +246,19 @@ describe("the body of an answer", () => {
       yield* settled(response.url, { succeeded: 1 })
     }).pipe(inSitu("undici", { timeLimits: { bodyIdle: "100 millis" } })))
 
+  it.live("a stream of events is one however its type is written", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push((_, response) => {
+        response.writeHead(200, { "content-type": "Text/Event-Stream;charset=utf-8" })
+        response.write("data: 1\n\n")
+      })
+      const response = yield* get(upstream.url("/"))
+      const fiber = yield* Effect.forkChild(Stream.runDrain(response.stream))
+      yield* settled(response.url, { succeeded: 1 })
+      yield* Fiber.interrupt(fiber)
+    }).pipe(inSitu("undici")))
+
   it.live("settles with the headers where a policy says so", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

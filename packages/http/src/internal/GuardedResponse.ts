@@ -43,7 +43,7 @@ export class GuardedResponse extends ForwardingResponse {
     return Stream.suspend(() => {
       const { call, original } = this
       // A stream of events has no end, and is silent for as long as nothing happens.
-      if (original.headers["content-type"]?.startsWith("text/event-stream") === true) {
+      if (original.headers["content-type"]?.toLowerCase().startsWith("text/event-stream") === true) {
         call.end(Exit.void)
         return original.stream
       }
