@@ -120,6 +120,21 @@ describe("a handler's layers", () => {
       assert.strictEqual(yield* run(Effect.map(Connection, ({ id }) => id)), 2)
     }))
 
+  it.effect("go on being built for others who wait when one of them has no more time", () =>
+    Effect.gen(function*() {
+      let builds = 0
+      const { run } = functionOf(
+        Layer.effect(Connection, Effect.delay(Effect.sync(() => ({ id: ++builds })), "2 seconds"))
+      )
+      const id = Effect.map(Connection, ({ id }) => id)
+      const brief = yield* Effect.forkChild(Effect.flip(run(id, 1_500)), { startImmediately: true })
+      const patient = yield* Effect.forkChild(run(id, 3_000), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(brief))._tag, "DeadlineExceeded")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(yield* Fiber.join(patient), 1)
+    }))
+
   it.effect("go on being built while the process waits for its first invocation", () =>
     Effect.gen(function*() {
       const { container, run } = functionOf(

@@ -10,6 +10,8 @@ import { BeforeResponse } from "../BeforeResponse.ts"
 interface Build<R, E> {
   readonly scope: Scope.Closeable
   readonly fiber: Fiber.Fiber<Context.Context<R | BeforeResponse>, E>
+  /** How many invocations wait for it: a process may be given several at once. */
+  waiting: number
 }
 
 export class Container<R, E> {
@@ -26,17 +28,22 @@ export class Container<R, E> {
     const scope = Scope.makeUnsafe()
     return Effect.map(
       Effect.forkDetach(Layer.buildWithScope(this.layer, scope), { startImmediately: true }),
-      (fiber) => (this.build = { scope, fiber })
+      (fiber) => (this.build = { scope, fiber, waiting: 0 })
     )
   })
 
-  /** The services. Who asks after a failure has them built anew; so does who asks after somebody gave up waiting. */
+  /** The services. Who asks after a failure has them built anew; so does who asks after the last one gave up waiting. */
   readonly services: Effect.Effect<Context.Context<R | BeforeResponse>, E> = Effect.flatMap(
     this.begin,
     (build) =>
-      Effect.onExit(
-        Fiber.join(build.fiber),
-        (exit) => Exit.isSuccess(exit) ? Effect.void : this.forget(build)
+      Effect.acquireUseRelease(
+        Effect.sync(() => build.waiting++),
+        () => Fiber.join(build.fiber),
+        (_, exit) => {
+          build.waiting--
+          const isOfUse = Exit.isSuccess(exit) || build.waiting > 0 && build.fiber.pollUnsafe() === undefined
+          return isOfUse ? Effect.void : this.forget(build)
+        }
       )
   )
 
