@@ -14,19 +14,20 @@ export const within = <A, E, R>(
   millis: number,
   more: () => number = () => 0
 ): Effect.Effect<Exit.Exit<A, E> | undefined, never, R> =>
-  Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
-    const ended = (bound: number): Effect.Effect<Exit.Exit<A, E> | undefined> =>
-      Effect.raceFirst(Fiber.await(fiber), Effect.as(Effect.sleep(Math.max(0, bound)), undefined))
-    const interrupt = Effect.sync(() => fiber.interruptUnsafe())
-    const interrupted = Effect.andThen(interrupt, Effect.suspend(() => ended(more())))
-    return Effect.onInterrupt(
-      Effect.flatMap(ended(millis), (exit) =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
+      const ended = (bound: number): Effect.Effect<Exit.Exit<A, E> | undefined> =>
+        Effect.raceFirst(Fiber.await(fiber), Effect.as(Effect.sleep(Math.max(0, bound)), undefined))
+      const interrupt = Effect.sync(() => fiber.interruptUnsafe())
+      const interrupted = Effect.andThen(interrupt, Effect.suspend(() => ended(more())))
+      const bounded = Effect.flatMap(ended(millis), (exit) =>
         exit === undefined
           ? Effect.map(interrupted, (exit) => exit !== undefined && wasInterrupted(exit) ? undefined : exit)
-          : Effect.succeed(exit)),
-      () => interrupt
-    )
-  })
+          : Effect.succeed(exit))
+      // Nothing comes between the start and this, or what was started would have no end.
+      return Effect.onInterrupt(restore(bounded), () => interrupt)
+    })
+  )
 
 const wasInterrupted = (exit: Exit.Exit<unknown, unknown>): boolean =>
   Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
