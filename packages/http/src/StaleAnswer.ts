@@ -77,7 +77,8 @@ export interface StalePolicy {
   readonly maxKeys?: number | undefined
   /**
    * The request's headers that make a difference to an answer. Default `accept`, `accept-language`, `authorization`,
-   * `proxy-authorization`, `cookie`, `x-api-key`, `api-key`. Whatever is given takes their place.
+   * `proxy-authorization`, `cookie`, `x-api-key`, `api-key`, and those that the policy's `credentials` name. Whatever is given
+   * takes their place.
    */
   readonly vary?: ReadonlyArray<string> | undefined
   /** Where answers are remembered, such as `LastGoodStore.make`. Default: in memory, for as long as the client lives. */

@@ -111,6 +111,17 @@ describe("a stale answer", () => {
       ) assert.strictEqual(yield* endOf(other), "CircuitOpen")
     }).pipe(Effect.provide(guarded({ policy }))))
 
+  it.live("is another one's where the policy names another header for credentials", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(answer("of one"))
+      yield* answerOf(get(upstream.url("/"), { "x-token": "one" }))
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(get(upstream.url("/"), { "x-token": "one" })), "of one")
+      assert.strictEqual(yield* endOf(get(upstream.url("/"), { "x-token": "two" })), "CircuitOpen")
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), "CircuitOpen")
+    }).pipe(Effect.provide(guarded({ policy: { ...policy, credentials: { headers: ["X-Token"] } } }))))
+
   it.live.each<readonly [string, Answer, Record<string, string>]>([
     ["a response says no-store", answer("a", { "cache-control": "private, No-Store" }), {}],
     ["a request says no-store", answer("a"), { "cache-control": "no-store" }],

@@ -247,7 +247,9 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
     when: policy.stale.when ?? "rejected",
     maxBytes: policy.stale.maxBytes ?? 65_536,
     maxKeys: policy.stale.maxKeys ?? 1_000,
-    vary: policy.stale.vary?.map((name) => name.toLowerCase()) ?? defaultVary,
+    vary: policy.stale.vary?.map((name) => name.toLowerCase()) ??
+      // What says who asks makes a difference, whatever it is called.
+      [...new Set([...defaultVary, ...policy.credentials?.headers?.map((name) => name.toLowerCase()) ?? []])],
     lastGood: policy.stale.lastGood
   },
   timeLimits: {
