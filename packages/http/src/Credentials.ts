@@ -66,7 +66,7 @@ export const circuitKey = (
   request: HttpClientRequest,
   headers: ReadonlyArray<string> = defaultHeaders
 ): Effect.Effect<string | undefined> => {
-  const name = headers.find((name) => request.headers[name] !== undefined)
+  const name = headers.map((name) => name.toLowerCase()).find((name) => request.headers[name] !== undefined)
   const url = Option.getOrUndefined(toUrl(request))
   return name === undefined || url === undefined ? Effect.succeed(undefined) : Effect.map(
     fingerprint([url.host, name, request.headers[name] ?? ""].join("\n"), 8),

@@ -7,7 +7,12 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 
 /**
- * How many requests of a circuit's key may be under way at once, from sending to the end of the body.
+ * How many requests of a circuit's key may be under way at once.
+ *
+ * **Details**
+ *
+ * A request has its place until its call is over: that is mostly the end of its body, and sooner with `settleOn: "headers"`,
+ * for a stream of events, and where nobody reads on for longer than `timeLimits.unread`.
  *
  * @category models
  * @since 0.1.0

@@ -84,6 +84,14 @@ describe("the circuit of a credential", () => {
       assert.isUndefined(yield* keyOf("/1", { authorization: "x" }))
     }))
 
+  it.effect("has a key whatever the case that its header is named in", () =>
+    Effect.gen(function*() {
+      const request = HttpClientRequest.get("http://a/1").pipe(HttpClientRequest.setHeader("X-Token", "x"))
+      const key = yield* Credentials.circuitKey(request, ["X-Token"])
+      assert.isDefined(key)
+      assert.strictEqual(key, yield* Credentials.circuitKey(request, ["x-token"]))
+    }))
+
   it.live("tells nobody the credential: no key, error, span, log or event has it", () =>
     Effect.gen(function*() {
       const told: Array<string> = []
