@@ -8,7 +8,8 @@ const longest = 1_000
 
 /** What SQS takes for text. */
 const toText = (text: string): string => {
-  const clean = text.replaceAll(/\p{Surrogate}|[^\t\n\r -\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd").slice(0, longest)
+  // Cut first: what is cut in two is half a character.
+  const clean = text.slice(0, longest).replaceAll(/\p{Surrogate}|[^\t\n\r -\ufffd\u{10000}-\u{10ffff}]/gu, "\ufffd")
   return clean === "" ? "none" : clean
 }
 

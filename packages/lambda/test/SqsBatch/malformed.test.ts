@@ -54,12 +54,16 @@ describe("a malformed message", () => {
   it.effect("has a reason that SQS takes, whatever it says", () =>
     Effect.gen(function*() {
       const world = worldOf()
-      yield* sendAll(world.queue, ["a", "b"])
-      yield* run(world, ({ body }) =>
-        new MalformedMessage({ reason: body === "a" ? "" : `\u0000${"ü".repeat(2_000)}\ud800` }))
+      const told: Record<string, string> = {
+        a: "",
+        b: `\u0000${"ü".repeat(2_000)}\ud800`,
+        c: `${"ü".repeat(999)}\u{1f600}`
+      }
+      yield* sendAll(world.queue, Object.keys(told))
+      yield* run(world, ({ body }) => new MalformedMessage({ reason: told[body] ?? body }))
       const reasons = world.malformed.all.map(({ attributes }) =>
         attributes["reclose.reason"]?.stringValue
       )
-      assert.deepStrictEqual(reasons, ["none", `\ufffd${"ü".repeat(999)}`])
+      assert.deepStrictEqual(reasons, ["none", `\ufffd${"ü".repeat(999)}`, `${"ü".repeat(999)}\ufffd`])
     }))
 })
