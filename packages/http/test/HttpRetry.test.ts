@@ -4,7 +4,7 @@ import { GuardedHttpClient, HttpRetry, TimeLimits } from "@reclose/http"
 import { Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
-import { countsOf, guarded, guardedOver, text } from "./clients.ts"
+import { clients, countsOf, guarded, guardedBy, guardedOver, text } from "./clients.ts"
 import { makeUpstream, status, until } from "./Upstream.ts"
 
 const quick = { delay: "1 millis", jitter: 0 } as const
@@ -24,6 +24,12 @@ const answering = (...statuses: ReadonlyArray<readonly [number, Record<string, s
   )
   return { sent, client }
 }
+
+/** A client that takes whatever is no success for an error. */
+const strict = Layer.provide(
+  Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, HttpClient.filterStatusOk)),
+  clients.undici
+)
 
 const url = "http://upstream.example/"
 
@@ -114,6 +120,16 @@ describe("retries", () => {
       assert.strictEqual(upstream.requests.length, 3)
       assert.isTrue(yield* until(() => upstream.underWay === 0))
     }).pipe(Effect.provide(guarded({ policy: { retry: quick }, breaker: { tripRule: TripRule.consecutive(100) } }))))
+
+  it.live("so do those that the client takes for errors", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const long = status(503, {}, "x".repeat(10_000_000))
+      upstream.next.push(long, long)
+      assert.strictEqual(yield* text(upstream.url("/ok")), `{"status":200}`)
+      assert.strictEqual(upstream.requests.length, 3)
+      assert.isTrue(yield* until(() => upstream.underWay === 0))
+    }).pipe(Effect.provide(guardedBy(strict, { policy: { retry: quick }, breaker: { tripRule: TripRule.consecutive(100) } }))))
 
   it.live("who goes while waiting for one leaves no connection behind", () =>
     Effect.gen(function*() {

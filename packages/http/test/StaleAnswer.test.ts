@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, LastGoodStore, Outcome, TripRule } from "@reclose/core"
 import { GuardedHttpClient, HttpBreaker, type HttpPolicy, StaleAnswer } from "@reclose/http"
 import { Effect, Layer, Stream } from "effect"
-import { HttpClientRequest } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { clientNames, clients, guarded, guardedBy } from "./clients.ts"
@@ -187,7 +187,15 @@ describe("a stale answer", () => {
       assert.deepStrictEqual(yield* ends("failed"), [`{"status":200}`, `{"status":200}`, `{"status":404}`])
     }))
 
-  it.live("frees the connection of the answer that it stands in for", () =>
+  const strict = Layer.provide(
+    Layer.effect(HttpClient.HttpClient, Effect.map(HttpClient.HttpClient, HttpClient.filterStatusOk)),
+    clients.undici
+  )
+
+  it.live.each([
+    ["an answer", clients.undici] as const,
+    ["an answer that the client takes for an error", strict] as const
+  ])("frees the connection of what it stands in for: %s", ([, client]) =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
       const request = get(upstream.url("/ok"))
@@ -196,7 +204,7 @@ describe("a stale answer", () => {
       upstream.next.push(status(503, {}, "x".repeat(10_000_000)))
       assert.strictEqual((yield* answerOf(request)).stale, 0)
       assert.isTrue(yield* until(() => upstream.underWay === 0))
-    }).pipe(Effect.provide(guarded({
+    }).pipe(Effect.provide(guardedBy(client, {
       policy: { stale: { maxAge: "1 minute", when: "failed" } },
       breaker: { tripRule: TripRule.consecutive(100) }
     }))))

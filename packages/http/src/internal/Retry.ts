@@ -15,7 +15,7 @@ import * as Schedule from "effect/Schedule"
 import type { Classify } from "../HttpOutcome.ts"
 import { isRepeatable, type RetryPolicy } from "../HttpRetry.ts"
 import { Throttled } from "../Throttled.ts"
-import { discard } from "./discard.ts"
+import { answerOf, discard } from "./discard.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidRetry {
@@ -71,11 +71,12 @@ const retrying = <E, R>(
 ): Effect.Effect<HttpClientResponse, E, R> =>
   Effect.suspend(() => {
     let last: HttpClientResponse | undefined
+    const tried = Effect.tapError(attempt, (error) => Effect.sync(() => void (last = answerOf(error))))
     const sent = Effect.flatMap(
       Effect.suspend(() => {
         const unwanted = last
         last = undefined
-        return unwanted === undefined ? attempt : Effect.andThen(discard(unwanted), attempt)
+        return unwanted === undefined ? tried : Effect.andThen(discard(unwanted), tried)
       }),
       (response): Effect.Effect<HttpClientResponse, FailedAnswer> => {
         const outcome = judge(Exit.succeed(response))

@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import { fingerprint } from "../Credentials.ts"
 import type { Classify } from "../HttpOutcome.ts"
 import type { StoredAnswer } from "../StaleAnswer.ts"
-import { discard } from "./discard.ts"
+import { answerOf, discard } from "./discard.ts"
 import { ForwardingResponse } from "./ForwardingResponse.ts"
 import { GuardedResponse } from "./GuardedResponse.ts"
 
@@ -74,13 +74,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
           key === undefined ? send : Effect.matchEffect(send, {
             onSuccess: (response) => {
               const exit = Exit.succeed(response)
-              if (isFailure(exit)) {
-                return Effect.tap(
-                  recall(key, request, circuit, exit),
-                  // Beside the caller, who has an answer; it ends by itself.
-                  (served) => served === response ? Effect.void : Effect.forkDetach(discard(response))
-                )
-              }
+              if (isFailure(exit)) return standIn(recall(key, request, circuit, exit), response)
               if (!isStorable(response, policy.vary)) return exit
               const headers = storedHeaders(response.headers)
               return Effect.succeed(
@@ -94,10 +88,22 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
             },
             onFailure: (error) => {
               const exit = Exit.fail(error)
-              return error instanceof CircuitOpen || isFailure(exit) ? recall(key, request, circuit, exit) : exit
+              return error instanceof CircuitOpen || isFailure(exit)
+                ? standIn(recall(key, request, circuit, exit), answerOf(error))
+                : exit
             }
           }))
   })
+
+/** Frees the connection of an answer that another one stands in for: beside the caller, who has one. It ends by itself. */
+const standIn = <E>(
+  recalled: Effect.Effect<HttpClientResponse, E>,
+  unwanted: HttpClientResponse | undefined
+): Effect.Effect<HttpClientResponse, E> =>
+  Effect.tap(
+    recalled,
+    (served) => unwanted === undefined || served === unwanted ? Effect.void : Effect.forkDetach(discard(unwanted))
+  )
 
 /** A response whose body is remembered when it has been read to its end. */
 class KeptResponse extends ForwardingResponse {
