@@ -1,4 +1,5 @@
 /** Turns for requests, in a time, by key. Whoever is too early waits, for a bounded time. */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -30,11 +31,29 @@ const consumeOf: Effect.Effect<Consume> = Effect.flatMap(
       ? Effect.succeed((options) =>
         Effect.timeoutOrElse(ambient.value.consume(options), { duration: patience, orElse: () => Effect.fail(silent) })
       )
-      : Effect.map(
+      : Effect.zipWith(
         Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
-        ({ consume }) => consume
+        Clock.Clock,
+        ({ consume }, clock) => {
+          const steady = steadied(clock)
+          return (options) => Effect.provideService(consume(options), Clock.Clock, steady)
+        }
       )
 )
+
+/** A clock whose wall time is no wall time: where that is set back, turns would not come until it is there again. */
+const steadied = (clock: Clock.Clock): Clock.Clock => {
+  const millis = () => Math.floor(Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
+  return {
+    currentTimeMillisUnsafe: millis,
+    currentTimeMillis: Effect.sync(millis),
+    currentTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    currentTimeNanos: clock.monotonicTimeNanos,
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    monotonicTimeNanos: clock.monotonicTimeNanos,
+    sleep: (duration) => clock.sleep(duration)
+  }
+}
 
 const silent = RateLimiter.RateLimiterError.make({
   reason: RateLimiter.RateLimitStoreError.make({ message: `the limiter did not answer within ${patience} milliseconds` })
