@@ -3,9 +3,10 @@
  *
  * **Details**
  *
- * Remembered are the answers to GET and HEAD requests with the status 200, once their body has been read to its end, as far
- * as it is no longer than `maxBytes`. Neither a request nor a response with `Cache-Control: no-store` is, no response whose
- * `Vary` names a header that is not among `vary`, and none that `classify` or `classifyBody` judged to be a failure.
+ * Remembered are the answers with the status 200 to GET and HEAD requests that have no body, once the answer's body has been
+ * read to its end, as far as it is no longer than `maxBytes`. Neither a request nor a response with `Cache-Control: no-store`
+ * is, no response whose `Vary` names a header that is not among `vary`, and none that `classify` or `classifyBody` judged to
+ * be a failure.
  *
  * What is remembered belongs to the method, the URL and the headers in `vary`, credentials among them: nobody is served what
  * another one was allowed to see. Keys hold a hash of all that.

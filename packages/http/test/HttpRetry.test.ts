@@ -129,7 +129,9 @@ describe("retries", () => {
       assert.strictEqual(yield* text(upstream.url("/ok")), `{"status":200}`)
       assert.strictEqual(upstream.requests.length, 3)
       assert.isTrue(yield* until(() => upstream.underWay === 0))
-    }).pipe(Effect.provide(guardedBy(strict, { policy: { retry: quick }, breaker: { tripRule: TripRule.consecutive(100) } }))))
+    }).pipe(
+      Effect.provide(guardedBy(strict, { policy: { retry: quick }, breaker: { tripRule: TripRule.consecutive(100) } }))
+    ))
 
   it.live("who goes while waiting for one leaves no connection behind", () =>
     Effect.gen(function*() {
@@ -149,7 +151,11 @@ describe("retries", () => {
         const fiber = yield* Effect.forkDetach(text(url), { startImmediately: true })
         yield* TestClock.adjust("1 second")
         return fiber
-      }).pipe(Effect.provide(guardedOver(client, { policy: { retry: { delay: "1 minute", maxDelay: "1 minute", jitter: 0 } } })))
+      }).pipe(
+        Effect.provide(
+          guardedOver(client, { policy: { retry: { delay: "1 minute", maxDelay: "1 minute", jitter: 0 } } })
+        )
+      )
       yield* TestClock.adjust("2 minutes")
       assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(fiber)))
       assert.deepStrictEqual(sent, [0])

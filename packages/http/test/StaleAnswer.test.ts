@@ -111,6 +111,17 @@ describe("a stale answer", () => {
       ) assert.strictEqual(yield* endOf(other), "CircuitOpen")
     }).pipe(Effect.provide(guarded({ policy }))))
 
+  it.live("is none of a question that was asked with a body", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const search = (text: string) => get(upstream.url("/search")).pipe(HttpClientRequest.bodyText(text))
+      upstream.next.push(answer("of one"))
+      assert.strictEqual(yield* endOf(search("one")), "of one")
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(search("two")), "CircuitOpen")
+      assert.strictEqual(yield* endOf(search("one")), "CircuitOpen")
+    }).pipe(Effect.provide(guarded({ policy }))))
+
   it.live("is another one's where the policy names another header for credentials", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

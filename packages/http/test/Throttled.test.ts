@@ -188,20 +188,25 @@ describe("rateLimit", () => {
       assert.deepStrictEqual(sent, [0, 10_000])
     }))
 
-  it.effect.each(["token-bucket", "fixed-window"] as const)("a wall clock that is set back keeps nobody waiting: %s", (algorithm) => {
-    const clock = new SteppedClock()
-    const { client, sent } = recording()
-    return Effect.gen(function*() {
-      yield* text(url)
-      yield* clock.setWall(-3_600_000)
-      yield* clock.step("10 seconds")
-      yield* text(url)
-      assert.strictEqual(sent.length, 2)
-    }).pipe(
-      Effect.provide(guardedOver(client, { policy: { rateLimit: { limit: 1, window: "10 seconds", maxWait: 0, algorithm } } })),
-      Effect.provideService(Clock.Clock, clock)
-    )
-  })
+  it.effect.each(["token-bucket", "fixed-window"] as const)(
+    "a wall clock that is set back keeps nobody waiting: %s",
+    (algorithm) => {
+      const clock = new SteppedClock()
+      const { client, sent } = recording()
+      return Effect.gen(function*() {
+        yield* text(url)
+        yield* clock.setWall(-3_600_000)
+        yield* clock.step("10 seconds")
+        yield* text(url)
+        assert.strictEqual(sent.length, 2)
+      }).pipe(
+        Effect.provide(
+          guardedOver(client, { policy: { rateLimit: { limit: 1, window: "10 seconds", maxWait: 0, algorithm } } })
+        ),
+        Effect.provideService(Clock.Clock, clock)
+      )
+    }
+  )
 
   it.effect("a call that its circuit rejects takes no turn", () =>
     Effect.gen(function*() {

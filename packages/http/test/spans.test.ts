@@ -68,6 +68,20 @@ describe("spans", () => {
       assert.strictEqual(spans.length, 0)
     }).pipe(Effect.provide(guardedOver(client))))
 
+  it.effect("a stale answer has one, and none where requests have none", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* text(url)
+      yield* breaker.forceOpen(key)
+      const all = yield* spansOf(text(url))
+      assert.deepStrictEqual(
+        all.map((span) => attributesOf(span)["circuit.decision"]),
+        ["rejected", "stale"]
+      )
+      const none = yield* spansOf(Effect.provideService(text(url), HttpClient.TracerDisabledWhen, () => true))
+      assert.strictEqual(none.length, 0)
+    }).pipe(Effect.provide(guardedOver(client, { policy: { stale: { maxAge: "1 minute" } } }))))
+
   it.effect("a request without a circuit names none", () =>
     Effect.gen(function*() {
       const [request] = yield* spansOf(text(url))

@@ -69,7 +69,10 @@ describe("the queue of AWS", () => {
       yield* Effect.gen(function*() {
         server.failNext({ status: 403, code: "AccessDeniedException" })
         const failed = yield* change
-        assert.strictEqual(queue.all.filter(({ visibleAt }) => visibleAt > Date.now() + 500_000).length, 25 - failed.length)
+        assert.strictEqual(
+          queue.all.filter(({ visibleAt }) => visibleAt > Date.now() + 500_000).length,
+          25 - failed.length
+        )
         assert.include([5, 10], failed.length)
         assert.match(failed[0]?.reason ?? "", /allow the function sqs:ChangeMessageVisibility on it/)
         server.failNext({ status: 403, code: "AccessDeniedException" }, 3)

@@ -56,7 +56,9 @@ const steadied = (clock: Clock.Clock): Clock.Clock => {
 }
 
 const silent = RateLimiter.RateLimiterError.make({
-  reason: RateLimiter.RateLimitStoreError.make({ message: `the limiter did not answer within ${patience} milliseconds` })
+  reason: RateLimiter.RateLimitStoreError.make({
+    message: `the limiter did not answer within ${patience} milliseconds`
+  })
 })
 
 /** A limiter may be shared with others, who have keys of their own. */

@@ -3,10 +3,11 @@ import { CircuitOpen } from "@reclose/core/CircuitOpen"
 import * as LastGood from "@reclose/core/LastGood"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { SpanNameGenerator } from "effect/http/HttpClient"
+import { SpanNameGenerator, TracerDisabledWhen } from "effect/http/HttpClient"
 import type { HttpClientError } from "effect/http/HttpClientError"
 import { type HttpClientRequest, toUrl } from "effect/http/HttpClientRequest"
 import { fromWeb, type HttpClientResponse } from "effect/http/HttpClientResponse"
@@ -162,8 +163,10 @@ const joined = (chunks: ReadonlyArray<Uint8Array>, length: number): Uint8Array =
 const directives = (value: string | undefined): ReadonlyArray<string> =>
   (value ?? "").split(",").map((directive) => directive.trim().toLowerCase())
 
-const isSafe = ({ headers, method }: HttpClientRequest): boolean =>
-  (method === "GET" || method === "HEAD") && !directives(headers["cache-control"]).includes("no-store")
+/** A question with a body is another one for each body, which may be a stream. */
+const isSafe = ({ body, headers, method }: HttpClientRequest): boolean =>
+  (method === "GET" || method === "HEAD") && body._tag === "Empty" &&
+  !directives(headers["cache-control"]).includes("no-store")
 
 const isStorable = ({ headers, status }: HttpClientResponse, vary: ReadonlyArray<string>): boolean =>
   status === 200 && !directives(headers["cache-control"]).includes("no-store") &&
@@ -223,13 +226,16 @@ const told = <A>(
   age: Duration.Duration,
   served: Effect.Effect<A>
 ): Effect.Effect<A> =>
-  Effect.flatMap(SpanNameGenerator, (nameOf) =>
-    Effect.withSpan(served, nameOf(request), {
-      attributes: {
-        "http.request.method": request.method,
-        ...(circuit === undefined ? {} : { "circuit.key": circuit }),
-        "circuit.decision": "stale",
-        "circuit.stale_seconds": Math.floor(Duration.toSeconds(age))
-      },
-      captureStackTrace: false
-    }))
+  Effect.contextWith((context: Context.Context<never>) =>
+    Context.get(context, TracerDisabledWhen)(request) ?
+      served :
+      Effect.withSpan(served, Context.get(context, SpanNameGenerator)(request), {
+        attributes: {
+          "http.request.method": request.method,
+          ...(circuit === undefined ? {} : { "circuit.key": circuit }),
+          "circuit.decision": "stale",
+          "circuit.stale_seconds": Math.floor(Duration.toSeconds(age))
+        },
+        captureStackTrace: false
+      })
+  )

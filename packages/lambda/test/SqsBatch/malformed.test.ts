@@ -61,9 +61,7 @@ describe("a malformed message", () => {
       }
       yield* sendAll(world.queue, Object.keys(told))
       yield* run(world, ({ body }) => new MalformedMessage({ reason: told[body] ?? body }))
-      const reasons = world.malformed.all.map(({ attributes }) =>
-        attributes["reclose.reason"]?.stringValue
-      )
+      const reasons = world.malformed.all.map(({ attributes }) => attributes["reclose.reason"]?.stringValue)
       assert.deepStrictEqual(reasons, ["none", `\ufffd${"ü".repeat(999)}`, `${"ü".repeat(999)}\ufffd`])
     }))
 })
