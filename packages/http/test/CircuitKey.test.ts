@@ -80,6 +80,12 @@ describe("CircuitKey.routes", () => {
     assert.strictEqual(back(get("http://h/a/b/z")), "http://h/a/*")
   })
 
+  it.each(["/cafés/:id", "/caf%C3%A9s/:id"])("takes %s as people write it, and as URLs do", (template) => {
+    const written = CircuitKey.routes([template])
+    assert.strictEqual(written(get("http://a/cafés/7")), `http://a${template}`)
+    assert.strictEqual(written(get("http://a/caf%C3%A9s/7")), `http://a${template}`)
+  })
+
   it("tells methods apart if asked", () => {
     const methods = CircuitKey.routes(["/users/:id"], { method: true })
     assert.strictEqual(methods(HttpClientRequest.post("http://a/users/1")), "POST http://a/users/:id")

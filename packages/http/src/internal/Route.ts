@@ -34,12 +34,17 @@ export const toRoutes = (templates: ReadonlyArray<string>): Routes => {
 
 const next = (node: Node, segment: string): Node => {
   if (segment.startsWith(":")) return node.parameter ??= makeNode()
-  const existing = node.texts.get(segment)
+  const text = asInUrl(segment)
+  const existing = node.texts.get(text)
   if (existing !== undefined) return existing
   const made = makeNode()
-  node.texts.set(segment, made)
+  node.texts.set(text, made)
   return made
 }
+
+/** Paths of URLs have some characters encoded that people write as they are. */
+const asInUrl = (segment: string): string =>
+  new URL(`/${segment.replaceAll(/[?#\\]/g, encodeURIComponent)}`, "http://a").pathname.slice(1)
 
 /** The route of a path, undefined for one that has none. At each segment a text comes before a parameter. */
 export const matchRoute = (node: Node, segments: ReadonlyArray<string>, from = 0): string | undefined => {
