@@ -13,7 +13,7 @@
  * | no connection, reset, broken or truncated answer | `Failure` |
  * | time limit | `Failure` |
  * | URL or body of the request that can't be sent | `Ignored` |
- * | answer that can't be decoded although it is whole | `Ignored` |
+ * | answer that can't be decoded although it is whole, or is longer than its reader takes | `Ignored` |
  * | interruption | `Ignored` |
  * | defect, and an error of another kind | `Failure` |
  *
@@ -26,6 +26,7 @@ import * as Cause from "effect/Cause"
 import type * as Exit from "effect/Exit"
 import { type HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
+import * as Predicate from "effect/Predicate"
 import * as RetryAfter from "./RetryAfter.ts"
 import { TimeLimitExceeded } from "./TimeLimits.ts"
 
@@ -121,7 +122,7 @@ export const classifier = (options?: Options): Classify => {
         return ofResponse(reason.response, now)
       case "DecodeError":
         if (reason.cause instanceof TimeLimitExceeded) return plain(timeLimit)
-        return isWhole(error) ? Outcome.ignored : plain(transport)
+        return isOfReader(error) ? Outcome.ignored : plain(transport)
       default:
         return Outcome.ignored
     }
@@ -156,11 +157,14 @@ const plain = (name: OutcomeName): Outcome.Outcome =>
     : Outcome.failure({ soft: name === "SoftFailure" })
 
 /**
- * Whether all of a body arrived that could not be decoded: parsers complain with a `SyntaxError`, and nothing else that
- * ends a body does.
+ * Whether a body could not be read for a reason of its reader's: it arrived, and could not be decoded, or it was more than
+ * the reader takes. Parsers complain with a `SyntaxError`, and nothing else that ends a body does.
  *
  * @internal
  */
-export const isWhole = (error: HttpClientError): boolean =>
-  error.reason._tag === "EmptyBodyError" ||
-  error.reason._tag === "DecodeError" && error.reason.cause instanceof SyntaxError
+export const isOfReader = ({ reason }: HttpClientError): boolean => {
+  if (reason._tag !== "DecodeError") return reason._tag === "EmptyBodyError"
+  const { cause } = reason
+  // What platforms fail with beyond `HttpIncomingMessage.MaxBodySize`, known by its tag: it is of no one platform.
+  return cause instanceof SyntaxError || Predicate.isTagged(cause, "MaxBytesError")
+}

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, TripRule } from "@reclose/core"
 import { GuardedHttpClient, type HttpPolicy, TimeLimits } from "@reclose/http"
-import { Cause, Effect, Exit, Fiber, Stream } from "effect"
-import { HttpClient, HttpClientError } from "effect/http"
+import { ByteSize, Cause, Effect, Exit, Fiber, Stream } from "effect"
+import { HttpClient, HttpClientError, HttpIncomingMessage } from "effect/http"
 import { type ClientName, clientNames, countsOf, guarded, guardedOver, kindOf, stateOf, text } from "./clients.ts"
 import { makeUpstream, status, until } from "./Upstream.ts"
 
@@ -232,6 +232,16 @@ describe("the body of an answer", () => {
       yield* Effect.flip(response.json)
       yield* settled(response.url, { succeeded: 1 })
     }).pipe(inSitu("undici")))
+
+  it.live("a body that is longer than its reader takes says nothing against the dependency", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const response = yield* get(upstream.url("/large"))
+      const read = Effect.provideService(response.text, HttpIncomingMessage.MaxBodySize, ByteSize.bytes(10))
+      assert.strictEqual(kindOf(yield* Effect.flip(read)), "DecodeError")
+      yield* settled(response.url, { succeeded: 1 })
+      // Of the clients, this one looks at it.
+    }).pipe(inSitu("node:http")))
 
   it.live("a stream of events is a success with its headers, and may be silent", () =>
     Effect.gen(function*() {

@@ -15,7 +15,7 @@ import * as Fiber from "effect/Fiber"
 import { DecodeError, HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
-import { type Classify, isWhole } from "../HttpOutcome.ts"
+import { type Classify, isOfReader } from "../HttpOutcome.ts"
 import { exceeded, type TimeLimit, type TimeLimitExceeded } from "../TimeLimits.ts"
 import { Waiting } from "./Deadlines.ts"
 import { GuardedResponse } from "./GuardedResponse.ts"
@@ -150,7 +150,7 @@ export class Call extends Waiting<Limit> {
     this.isOpen = false
     if (exit._tag === "Failure") {
       const error = exit.cause.reasons.find(Cause.isFailReason)?.error
-      if (!isHttpClientError(error) || !isWhole(error)) this.judge(Exit.failCause(exit.cause))
+      if (!isHttpClientError(error) || !isOfReader(error)) this.judge(Exit.failCause(exit.cause))
       if (Cause.hasInterruptsOnly(exit.cause)) return this.release()
     }
     this.settle()
