@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, LastGoodStore, Outcome, TripRule } from "@reclose/core"
 import { GuardedHttpClient, HttpBreaker, type HttpPolicy, StaleAnswer } from "@reclose/http"
 import { Effect, Layer, Stream } from "effect"
-import { HttpClient, HttpClientRequest } from "effect/http"
+import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { clientNames, clients, guarded, guardedBy } from "./clients.ts"
@@ -33,6 +33,14 @@ const judged = (state: unknown) => state === "degraded" ? Outcome.failure() : Ou
 const policy = { stale: { maxAge: "10 minutes" } } as const
 
 const answer = (body: string, headers: Record<string, string> = {}): Answer => status(200, headers, body)
+
+type Reader = (
+  response: HttpClientResponse.HttpClientResponse
+) => Effect.Effect<unknown, HttpClientError.HttpClientError>
+
+const read: Reader = (response) => response.text
+
+const streamed: Reader = (response) => Stream.runDrain(response.stream)
 
 describe.each(clientNames)("a stale answer, over %s", (client) => {
   it.live("stands in for the fresh one while the circuit is open", () =>
@@ -70,6 +78,22 @@ describe.each(clientNames)("a stale answer, over %s", (client) => {
       assert.strictEqual((yield* answerOf(whole)).text.length, 50_000)
       assert.strictEqual(yield* endOf(part), "CircuitOpen")
     }).pipe(Effect.provide(guarded({ policy, client }))))
+
+  it.live.each<readonly [string, Reader, Reader, string]>([
+    ["a stream that was read to its end", streamed, streamed, "whole"],
+    ["a stream that was read to its end", streamed, read, "whole"],
+    ["all of it", read, streamed, "whole"],
+    ["a part of it", (response) => Stream.runDrain(Stream.take(response.stream, 1)), read, "CircuitOpen"]
+  ])("is none of what is left for who reads after %s", ([, first, second, expected]) =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      upstream.next.push(answer("whole"))
+      const response = yield* send(get(upstream.url("/")))
+      yield* first(response)
+      yield* Effect.exit(second(response))
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(get(upstream.url("/"))), expected)
+    }).pipe(Effect.provide(guarded({ client, policy }))))
 })
 
 describe("a stale answer", () => {

@@ -110,6 +110,8 @@ const standIn = <E>(
 class KeptResponse extends ForwardingResponse {
   private readonly maxBytes: number
   private readonly keep: Keep
+  /** A body is there once: who streams it after somebody else did, or after that one went, may be told that it is empty. */
+  private body: "unread" | "whole" | "gone" = "unread"
 
   constructor(original: HttpClientResponse, maxBytes: number, keep: Keep) {
     super(original)
@@ -123,11 +125,19 @@ class KeptResponse extends ForwardingResponse {
       this.original.arrayBuffer,
       (buffer) => buffer.byteLength > this.maxBytes ? Effect.void : this.keep(new Uint8Array(buffer))
     )
-    return Effect.tap(read, Effect.exit(kept))
+    return Effect.suspend(() => {
+      if (this.body === "gone") return read
+      this.body = "whole"
+      const gone = Effect.sync(() => void (this.body = "gone"))
+      return Effect.tap(Effect.onInterrupt(read, () => gone), Effect.exit(kept))
+    })
   }
 
   get stream(): Stream.Stream<Uint8Array, HttpClientError> {
     return Stream.suspend(() => {
+      const isFirst = this.body === "unread"
+      this.body = "gone"
+      if (!isFirst) return this.original.stream
       const chunks: Array<Uint8Array> = []
       let length = 0
       const noted = Stream.tap(this.original.stream, (chunk) =>
