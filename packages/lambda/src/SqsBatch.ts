@@ -72,7 +72,7 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  * | the effect of a message | what becomes of the message |
  * |---|---|
  * | succeeds | it is done, and deleted |
- * | fails with `CircuitOpen` | it stays, and is kept back until its circuit lets calls through |
+ * | fails with `CircuitOpen`, or what it caused | it stays, and is kept back until its circuit lets calls through |
  * | fails with `MalformedMessage` | it goes to `DeadLetter`, and is done |
  * | fails otherwise, or dies | it stays, and comes again after the queue's visibility timeout; a log line says why |
  * | is not over when time is up | it is interrupted, and stays |

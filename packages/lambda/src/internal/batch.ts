@@ -55,6 +55,12 @@ const waitFor = ({ reason, retryAfter }: CircuitOpen): number =>
     Math.min(Duration.toMillis(retryAfter), reason === "Probing" ? longestTrial : Number.POSITIVE_INFINITY)
   )
 
+/** The rejection that an error is, or that caused it: clients that know nothing of circuits have errors of their own. */
+const rejectionIn = (error: unknown, depth = 5): CircuitOpen | undefined => {
+  if (error instanceof CircuitOpen) return error
+  return error instanceof Error && depth > 0 ? rejectionIn(error.cause, depth - 1) : undefined
+}
+
 export const runBatch = <E, R>(
   event: AwsLambda.SQSEvent,
   handle: (record: AwsLambda.SQSRecord) => Effect.Effect<unknown, E, R>,
@@ -89,8 +95,9 @@ export const runBatch = <E, R>(
 
     const judge = (record: AwsLambda.SQSRecord, cause: Cause.Cause<E>): Effect.Effect<Fate> => {
       const error = Cause.squash(cause)
-      if (error instanceof CircuitOpen) return postpone(record, waitFor(error))
       if (error instanceof MalformedMessage) return bury(record, error.reason)
+      const rejection = rejectionIn(error)
+      if (rejection !== undefined) return postpone(record, waitFor(rejection))
       return stays(record, "failed, and stays in its queue", cause)
     }
 

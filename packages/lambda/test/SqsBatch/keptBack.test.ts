@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { TripRule, withBreaker } from "@reclose/core"
 import { SqsBatch } from "@reclose/lambda"
 import type { SQSRecord } from "aws-lambda"
-import { Effect, Fiber } from "effect"
+import { Data, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import {
   bodies,
@@ -18,6 +18,9 @@ import {
   type World,
   worldOf
 } from "./world.ts"
+
+/** What a client says that knows nothing of circuits. */
+class NotSent extends Data.TaggedError("NotSent")<{ readonly cause: unknown }> {}
 
 describe("a message whose circuit is open", () => {
   const guarded = ({ body }: SQSRecord) => Effect.void.pipe(withBreaker(body))
@@ -35,6 +38,17 @@ describe("a message whose circuit is open", () => {
       }
       assert.isAbove(new Set(waits).size, 3)
     }).pipe(Effect.provide(Breakers({ openDuration: "40 seconds" }))))
+
+  it.effect("is kept back, too, where the rejection is the cause of a client's own error", () =>
+    Effect.gen(function*() {
+      const world = worldOf()
+      yield* sendAll(world.queue, ["quotes"])
+      yield* forceOpen("quotes")
+      const wrapped = (record: SQSRecord) =>
+        Effect.mapError(guarded(record), (cause) => new NotSent({ cause: new NotSent({ cause }) }))
+      yield* run(world, wrapped)
+      assert.deepStrictEqual(visibleIn(world.queue, 0), [40_000])
+    }).pipe(withoutSpread, Effect.provide(Breakers({ openDuration: "40 seconds" }))))
 
   it.effect("is kept back at least a second, also by a trial that ends soon", () =>
     Effect.gen(function*() {
