@@ -29,6 +29,11 @@ export interface ConcurrencyPolicy {
 /**
  * How many requests of a circuit's key may be sent in a time.
  *
+ * **Gotchas**
+ *
+ * Effect's limiter in memory keeps what it has counted of a key for as long as it lives. Where keys come from outside, as
+ * origins of webhooks do, provide a `RateLimiter` with a store that forgets, such as the one in Redis.
+ *
  * @category models
  * @since 0.1.0
  */
