@@ -148,6 +148,7 @@ export abstract class Circuits implements Host {
     const before = overrideOf(entry.circuit)
     entry.circuit = circuit
     this.refresh(entry)
+    if (!this.isHeld(entry)) return
     this.tell(entry, changes)
     const override = overrideOf(circuit)
     if (override !== before) this.events.publish({ _tag: "Overridden", key: entry.key, override })
@@ -192,10 +193,17 @@ export abstract class Circuits implements Host {
       entry.circuit = stepped.circuit
       this.refresh(entry)
     }
-    // A circuit that was forgotten or replaced may still get results, but it is nobody's circuit any more.
-    if (stepped.changes.length === 0 || this.table.get(entry.key) !== entry) return
+    if (stepped.changes.length === 0 || !this.isHeld(entry)) return
     this.tell(entry, stepped.changes)
     this.sharing?.changed(entry, before, stepped.changes)
+  }
+
+  /**
+   * Whether there is anything to tell of a circuit. One that was forgotten or replaced may still get results, but it is
+   * nobody's circuit any more, and one that is only looked at is none yet.
+   */
+  private isHeld(entry: CircuitEntry): boolean {
+    return this.table.get(entry.key) === entry
   }
 
   private tell(entry: CircuitEntry, changes: ReadonlyArray<PhaseChange>): void {

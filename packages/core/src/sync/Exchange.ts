@@ -243,8 +243,10 @@ export class Exchange {
     this.host.publish(storeFailed(entry.key, operation, cause))
   }
 
-  private reportForeign({ key }: CircuitEntry, shared: SharedCircuit, record: CircuitRecord): void {
-    if (shared.foreign === record.policy) return
+  private reportForeign(entry: CircuitEntry, shared: SharedCircuit, record: CircuitRecord): void {
+    const { key } = entry
+    // Nor each time that somebody looks at a key that no call uses.
+    if (shared.foreign === record.policy || this.host.get(key) !== entry) return
     shared.foreign = record.policy
     const cause = new CircuitStoreError({
       key,

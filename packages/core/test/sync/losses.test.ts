@@ -260,6 +260,17 @@ describe("a store that can't be reached", () => {
       assert.deepStrictEqual(yield* there.breaker.list, [])
     }).pipe(kept))
 
+  it.effect("tells nobody of a change because somebody looks at an unused key", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(first), start({ ...first, tripRule: TripRule.consecutive(7) })])
+      yield* here.fail
+      yield* heard
+      yield* Effect.replicateEffect(there.phase, 2)
+      yield* heard
+      assert.deepStrictEqual(there.events, [])
+      assert.isUndefined((yield* there.breaker.state(key)).lastTransition)
+    }).pipe(kept))
+
   it.effect("is asked for a key again by itself after its first use, and then the process knows", () =>
     Effect.gen(function*() {
       const [here, there] = yield* Effect.all([start(first), start(first)])
