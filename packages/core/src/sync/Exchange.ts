@@ -12,7 +12,7 @@ import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host } from "../internal/Sharing.ts"
 import type { Closed } from "../machine/Circuit.ts"
-import type { Permit } from "../machine/Step.ts"
+import { type Permit, step } from "../machine/Step.ts"
 import { fingerprint } from "./Fingerprint.ts"
 import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
 import { type Done, SharedCircuit } from "./SharedCircuit.ts"
@@ -183,9 +183,12 @@ export class Exchange {
   /** Does what plans that came through ask for. Answers the permit of the one that a call waits for. */
   private finish(entry: CircuitEntry, done: ReadonlyArray<Done>, awaited: Plan | undefined): Permit | undefined {
     let found: Permit | undefined
-    for (const { isTaken, plan } of done) {
+    for (const { circuit, isTaken, plan } of done) {
       if (!isTaken) continue
-      this.host.take(entry, plan.circuit, plan.changes)
+      // The policy may have been updated while the store was asked.
+      const isStale = plan.policy !== entry.policy && circuit.phase !== entry.circuit.phase
+      const current = isStale ? step(entry.policy, circuit, { _tag: "Update" }, this.host.now()).circuit : circuit
+      this.host.take(entry, current, plan.changes)
       if (plan.permit === undefined) continue
       if (plan === awaited) found = plan.permit
       // It came through after all, but whoever asked for it has gone on without it.

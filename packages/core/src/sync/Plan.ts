@@ -78,6 +78,8 @@ export interface Plan {
   readonly base: number
   /** The circuit as all share it then. */
   readonly circuit: Circuit
+  /** The policy that it was made under. */
+  readonly policy: MachinePolicy
   /** Whether the process has to take it over, and what has changed by that. */
   readonly isTaken: boolean
   readonly changes: ReadonlyArray<PhaseChange>
@@ -191,6 +193,7 @@ export const plan = (
       : undefined,
     base: isPrivate ? standing.base : base,
     circuit,
+    policy,
     isTaken,
     changes: isTaken ? current.changes : [],
     permit,

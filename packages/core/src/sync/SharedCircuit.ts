@@ -218,6 +218,7 @@ export class SharedCircuit {
     const { changes, plan, standing } = attempt
     // What was decided here since then is news that no record has yet, unless it has come to the same.
     const isCurrent = changes === this.changes
+    const isOwn = isCurrent && plan.circuit.phase.generation === local.phase.generation
     const isReset = this.steering.some((act) => act._tag === "Reset" && !standing.steering.includes(act))
     if (isCurrent || (isSame(plan.circuit.phase, local.phase) && !isReset)) this.isUnpublished = plan.isPrivate
     if (plan.base === this.base) this.told(attempt)
@@ -225,14 +226,29 @@ export class SharedCircuit {
       this.endCounting()
       this.counted = undefined
     }
+    // A trial that was told has its number from now on, also for probes that have ended while it was told.
+    const settlements = this.settlements
+      .filter((settlement) => !standing.settlements.includes(settlement))
+      .map((settlement) =>
+        isOwn && settlement.generation === this.base ? { ...settlement, generation: plan.base } : settlement
+      )
+    this.settlements = settlements.filter(({ generation }) => generation === plan.base)
     this.base = plan.base
     this.overrules = false
     this.isPrivate = plan.isPrivate
-    this.settlements = this.settlements.filter((settlement) =>
-      settlement.generation === plan.base && !standing.settlements.includes(settlement)
-    )
     this.steering = this.steering.filter((act) => !standing.steering.includes(act))
-    return { plan, isTaken: isCurrent && plan.isTaken }
+    return { plan, circuit: this.upToDate(plan.circuit, local), isTaken: isCurrent && plan.isTaken }
+  }
+
+  /** A planned circuit, with what has been asked for here since then: only a change of phase would have undone the plan. */
+  private upToDate(planned: Circuit, local: Circuit): Circuit {
+    const isStill = planned.phase._tag === "Closed" && planned.phase.generation === local.phase.generation
+    return {
+      ...planned,
+      phase: isStill ? local.phase : planned.phase,
+      override: this.steering.length > 0 ? local.override : planned.override,
+      isolations: local.isolations
+    }
   }
 
   private told({ count, plan, standing }: Attempt): void {
@@ -246,6 +262,8 @@ export class SharedCircuit {
 /** A plan that came through, and whether the process has to take its circuit over. */
 export interface Done {
   readonly plan: Plan
+  /** The plan's circuit as it has to be taken over now. */
+  readonly circuit: Circuit
   readonly isTaken: boolean
 }
 

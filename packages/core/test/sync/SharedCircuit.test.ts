@@ -154,10 +154,22 @@ describe("the answer of a probe", () => {
   it("is dropped once the fleet has moved on", () => {
     const shared = onTrial()
     shared.settled(0, Outcome.ignored, 5)
+    shared.see({ ...recorded, generation: 5 }, trial)
     const { plan, standing } = planned(shared, trial)
     shared.settled(1, Outcome.ignored, 6)
-    shared.rest({ ...plan, base: 5 }, standing, undefined)
+    shared.rest(plan, standing, undefined)
     assert.deepStrictEqual(shared.standing(trial, undefined).settlements, [])
+  })
+
+  it("waits on where its trial was told meanwhile, and has its number from then on", () => {
+    const shared = new SharedCircuit("me")
+    shared.changedPhase(open(0), undefined, false)
+    const next = write(shared, trial)
+    shared.settled(0, Outcome.ignored, 5)
+    shared.see(next, trial)
+    assert.deepStrictEqual(shared.standing(trial, undefined).settlements, [
+      { generation: next.generation, probe: 0, outcome: Outcome.ignored, duration: 5 }
+    ])
   })
 })
 
