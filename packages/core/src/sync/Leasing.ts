@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { Host, Lease, Restore } from "../internal/Sharing.ts"
 import { openingsOf, overrideOf } from "../machine/Circuit.ts"
-import { type Rejection, unmeasured } from "../machine/Step.ts"
+import { type Permit, type Rejection, unmeasured } from "../machine/Step.ts"
 import type { Exchange, Fork } from "./Exchange.ts"
 
 export class Leasing {
@@ -25,7 +25,7 @@ export class Leasing {
     const out = phase._tag === "HalfOpen" && this.host.at() < phase.deadline ? phase.probes.length : 0
     if (out + shared.leasing >= halfOpen.permits) {
       // As many as there may be ask already.
-      return Effect.succeed(overrideOf(entry.circuit) === "MetricsOnly" ? unmeasured : asking(entry))
+      return Effect.succeed(asking(entry))
     }
     shared.leasing++
     const fiber = this.fork(this.ask(entry))
@@ -58,10 +58,11 @@ export class Leasing {
   }
 }
 
-/** Why a call is rejected while others ask the store whether they may probe. */
-const asking = ({ circuit, policy }: CircuitEntry): Rejection => ({
-  phase: "HalfOpen",
-  reason: "Probing",
-  retryAfter: policy.halfOpen.maxDuration,
-  openings: openingsOf(circuit.phase, 0)
-})
+/** What a call gets while others have, or ask for, all probes there may be: a rejection, where the circuit may reject. */
+const asking = ({ circuit, policy }: CircuitEntry): Rejection | Permit =>
+  overrideOf(circuit) === "MetricsOnly" ? unmeasured : {
+    phase: "HalfOpen",
+    reason: "Probing",
+    retryAfter: policy.halfOpen.maxDuration,
+    openings: openingsOf(circuit.phase, 0)
+  }

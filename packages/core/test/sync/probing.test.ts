@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { key, transitionsOf } from "../support.ts"
-import { heard, pass, type Process, record, start } from "./processes.ts"
+import { heard, pass, type Process, put, record, start } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -115,6 +115,19 @@ describe("an opening whose time is up", () => {
       yield* pass("1 second")
       assert.strictEqual(yield* Fiber.join(asking), "42")
       assert.strictEqual(yield* here.phase, "Closed", "the probe alone decides")
+    }).pipe(kept))
+
+  it.effect("rejects nothing under such an override either, where others are faster each time that it asks", () =>
+    Effect.gen(function*() {
+      const store = yield* CircuitStore
+      const [here] = yield* elapsedPair()
+      yield* here.breaker.metricsOnly(key)
+      yield* pass("1 second")
+      yield* here.way.decide(({ kind }) => {
+        if (kind === "replace") Effect.runSync(Effect.provideService(put({}), CircuitStore, store))
+        return { _tag: "Deliver" }
+      })
+      assert.strictEqual(yield* here.succeed, "42")
     }).pipe(kept))
 
   it.effect("and that others were granted all of rejects, once the store has said so", () =>
