@@ -56,14 +56,19 @@ export class Engine extends Circuits {
   }
 
   /** Lets a call through by the machine: on the short way it counts, but holds nothing. Outcomes may be soft, or wish. */
-  private through<A, E, R>(entry: CircuitEntry, use: Use<A, E, R>): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R> {
+  private through<A, E, R>(
+    entry: CircuitEntry,
+    use: Use<A, E, R>,
+    hasWaited = false
+  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R> {
     if (this.isShort(entry)) {
       const permit = holdingNothing(entry.circuit.phase.generation)
       return use(new Admitted(this, entry, permit, entry.measuresDuration ? this.now() : undefined), asIs)
     }
     if (this.background) return this.ask(entry, use)
-    const relearned = this.sharing?.relearn(entry)
-    if (relearned !== undefined) return Effect.flatMap(relearned, () => this.through(entry, use))
+    // Once, whatever came of it: a store that fails as fast as it may be asked again would keep a call for good.
+    const relearned = hasWaited ? undefined : this.sharing?.relearn(entry)
+    if (relearned !== undefined) return Effect.flatMap(relearned, () => this.through(entry, use, true))
     this.sharing?.touched(entry)
     return this.reject(entry) ?? this.ask(entry, use)
   }

@@ -68,10 +68,20 @@ export class Exchange {
    * its machine asleep. The wall clock goes on, so the two together tell.
    */
   isAwake(shared: SharedCircuit): boolean {
-    return Math.abs(this.lag - shared.lag) < asleep
+    return this.isAwakeSince(shared.lag)
   }
 
-  private get lag(): number {
+  /** Whether the process has not been asleep since it last asked for a circuit, with an answer or not. */
+  isAwakeSinceAsked(shared: SharedCircuit): boolean {
+    return this.isAwakeSince(shared.askedLag)
+  }
+
+  private isAwakeSince(lag: number): boolean {
+    return Math.abs(this.lag - lag) < asleep
+  }
+
+  /** By how much the wall clock is ahead of the process's clock. */
+  get lag(): number {
     return this.host.wall() - this.host.at()
   }
 
@@ -98,7 +108,7 @@ export class Exchange {
   /** Rests a circuit on a record that was just read. */
   learn(entry: CircuitEntry, record: CircuitRecord): void {
     const shared = this.shared(entry)
-    this.knows(shared)
+    this.knows(shared, this.lag)
     this.finish(entry, shared.see(record, entry.circuit), undefined)
     this.consider(entry, shared, false)
   }
@@ -110,11 +120,11 @@ export class Exchange {
       if (!purpose.fresh && this.isAwake(shared)) return this.write(entry, shared, purpose, 1)
       return Effect.flatMap(this.read(entry.key), ({ record }) => {
         this.finish(entry, shared.see(record, entry.circuit), undefined)
-        this.heard(entry, shared)
+        this.heard(entry, shared, this.lag)
         return this.write(entry, shared, purpose, 1)
       })
     }))
-    shared.askedAt = this.host.at()
+    this.asks(shared)
     return this.bounded("replace", entry.key, this.policy.storeTimeout, inTurn)
   }
 
@@ -126,6 +136,7 @@ export class Exchange {
   ): Effect.Effect<Permit | undefined, CircuitStoreError> {
     const write = this.consider(entry, shared, purpose.probe)
     if (write === undefined) return Effect.succeed(undefined)
+    const { lag } = this
     return Effect.flatMap(this.replace(entry.key, write), (replaced) => {
       const isDone = replaced._tag === "Replaced"
       const permit = this.finish(
@@ -133,7 +144,7 @@ export class Exchange {
         shared.see(isDone ? write.next : replaced.seen.record, entry.circuit),
         write.plan
       )
-      this.heard(entry, shared)
+      this.heard(entry, shared, lag)
       if (isDone) shared.delays = 0
       if (isDone || permit !== undefined) return Effect.succeed(permit)
       // Whoever only counts makes room for the others.
@@ -197,8 +208,13 @@ export class Exchange {
     return found
   }
 
+  /** Reads once more if the process was asleep meanwhile: the answer may be as old as its sleep was long. */
   private read(key: string): Effect.Effect<Seen, CircuitStoreError> {
-    return this.timed(() => this.store.read(key), (seen) => seen)
+    return Effect.suspend(() => {
+      const { lag } = this
+      const read = this.timed(() => this.store.read(key), (seen) => seen)
+      return Effect.flatMap(read, (seen) => this.isAwakeSince(lag) ? Effect.succeed(seen) : read)
+    })
   }
 
   private replace(key: string, { next, seen }: Write): Effect.Effect<Replaced, CircuitStoreError> {
@@ -223,15 +239,21 @@ export class Exchange {
     })
   }
 
-  /** Notes that the store has just told of a circuit. */
-  knows(shared: SharedCircuit): void {
-    shared.heardAt = this.host.at()
-    shared.askedAt = shared.heardAt
-    shared.lag = this.lag
+  /** Notes that the store is asked for a circuit. */
+  asks(shared: SharedCircuit): void {
+    shared.askedAt = this.host.at()
+    shared.askedLag = this.lag
   }
 
-  private heard(entry: CircuitEntry, shared: SharedCircuit): void {
-    this.knows(shared)
+  /** Notes that the store has just told of a circuit, by how much the wall clock was ahead when it was asked. */
+  knows(shared: SharedCircuit, lag: number): void {
+    this.asks(shared)
+    shared.heardAt = shared.askedAt
+    shared.lag = lag
+  }
+
+  private heard(entry: CircuitEntry, shared: SharedCircuit, lag: number): void {
+    this.knows(shared, lag)
     if (!shared.hasFailed) return
     shared.hasFailed = false
     this.host.publish({ _tag: "StoreRecovered", key: entry.key })

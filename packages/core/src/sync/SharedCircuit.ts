@@ -31,8 +31,9 @@ export class SharedCircuit {
   lag: number
   /** When it was last considered what to tell of what is counted. */
   toldAt = Number.NEGATIVE_INFINITY
-  /** When it was last asked for, with an answer or not. */
+  /** When it was last asked for, with an answer or not, and by how much the wall clock was ahead then. */
   askedAt = Number.NEGATIVE_INFINITY
+  askedLag = Number.NaN
   isPrivate = false
   /** One exchange at a time. */
   readonly turn = Semaphore.makeUnsafe(1)

@@ -77,13 +77,13 @@ export class Sync implements Sharing {
     // Somebody fails: what the first call comes to may matter to all.
     if (entry.shared?.isCounting === true) this.schedule(entry, this.host.at() + this.policy.flushEvery)
     if (seen !== undefined) {
-      if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry))
+      if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry), this.exchange.lag)
       return
     }
     const shared = this.exchange.unknown(entry)
     shared.hasFailed = true
     // It has been asked, and waited for: the call that did so need not wait again.
-    shared.askedAt = this.host.at()
+    this.exchange.asks(shared)
     this.askAnew(entry, shared.askedAt)
   }
 
@@ -133,15 +133,23 @@ export class Sync implements Sharing {
     if (now >= shared.due) {
       shared.due = Number.POSITIVE_INFINITY
       this.schedule(entry, now)
-    } else if (shared.delays === 0 && now >= shared.askedAt + this.policy.refreshEvery) this.askAnew(entry, now)
+    } else if (shared.delays === 0 && !this.isAsked(shared, now)) this.askAnew(entry, now)
   }
 
   relearn(entry: CircuitEntry): Effect.Effect<unknown> | undefined {
     const shared = this.exchange.shared(entry)
     const now = this.host.at()
     const isKnown = this.exchange.isAwake(shared) && now < shared.heardAt + forgotten * this.policy.refreshEvery
-    if (isKnown || shared.running > 0 || now < shared.askedAt + this.policy.refreshEvery) return undefined
+    // What is under way was asked by a process that was awake then, and may never be answered.
+    if (isKnown || (shared.running > 0 && this.exchange.isAwakeSinceAsked(shared)) || this.isAsked(shared, now)) {
+      return undefined
+    }
     return Effect.raceFirst(Fiber.await(this.fork(this.run(entry, "Ask"))), Effect.sleep(this.policy.hydrateTimeout))
+  }
+
+  /** Whether the store was asked for a circuit a refresh ago or less, and the process has not been asleep since. */
+  private isAsked(shared: SharedCircuit, now: number): boolean {
+    return now < shared.askedAt + this.policy.refreshEvery && this.exchange.isAwakeSinceAsked(shared)
   }
 
   recounted(entry: CircuitEntry, before: Circuit): void {

@@ -129,6 +129,46 @@ describe("a process without background work", () => {
       })
     ).pipe(kept))
 
+  it.effect("asks before a call also if it had asked right before its machine slept", () =>
+    withTimers((_, sleep) =>
+      Effect.gen(function*() {
+        const [here, there] = yield* Effect.all([start(frozen), start({ ...awake, openDuration: "10 minutes" })])
+        yield* here.succeed
+        yield* there.fail
+        yield* heard
+        sleep(5 * 60_000)
+        assert.instanceOf(yield* here.succeed, CircuitOpen)
+      })
+    ).pipe(kept))
+
+  it.effect("takes no answer for news that its machine slept upon, and asks again", () =>
+    withTimers((_, sleep) =>
+      Effect.gen(function*() {
+        const [here, there] = yield* Effect.all([start(frozen), start({ ...awake, openDuration: "10 minutes" })])
+        yield* here.succeed
+        yield* pass("3 seconds")
+        yield* here.way.next("read", { _tag: "Deliver", answerDelay: "20 millis" })
+        assert.strictEqual(yield* here.succeed, "42", "and asks beside it")
+        yield* heard
+        yield* there.fail
+        yield* heard
+        sleep(5 * 60_000)
+        yield* pass("20 millis")
+        assert.instanceOf(yield* here.succeed, CircuitOpen)
+      })
+    ).pipe(kept))
+
+  it.effect("waits once before a call for a store that fails, however soon it may be asked again", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...frozen, refreshEvery: "10 millis" })
+      yield* here.succeed
+      yield* pass("1 second")
+      yield* here.way.decide(() => ({ _tag: "Fail", answerDelay: "50 millis" }))
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* pass("50 millis")
+      assert.strictEqual(yield* Fiber.join(call), "42")
+    }).pipe(kept))
+
   it.effect("waits for what it has to ask before a call for a tenth of a second, and not again for two seconds", () =>
     Effect.gen(function*() {
       const here = yield* start(frozen)
