@@ -119,7 +119,14 @@ export class SharedCircuit {
   }
 
   settled(probe: number, outcome: Settlement["outcome"], duration: number): void {
+    // Of one that was made without the store's leave nobody has to hear: there may be any number while it is away.
+    if (!this.mayBeRecorded(probe)) return
     this.settlements = [...this.settlements, { generation: this.base, probe, outcome, duration }]
+  }
+
+  private mayBeRecorded(probe: number): boolean {
+    return [this.seen?.phase, ...this.attempts.map(({ plan }) => plan.circuit.phase)]
+      .some((phase) => phase?._tag === "HalfOpen" && phase.probes.includes(probe))
   }
 
   steered(act: Steering): void {

@@ -1,6 +1,7 @@
 /** What a process has to tell of a circuit, and for how long. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Outcome from "../../src/Outcome.ts"
+import { toRecorded } from "../../src/sync/RecordedPhase.ts"
 import { SharedCircuit } from "../../src/sync/SharedCircuit.ts"
 import type { Count } from "../../src/sync/SharedEvidence.ts"
 import { circuitOf, halfOpen, open, recordOf } from "./pure.ts"
@@ -39,6 +40,8 @@ describe("news of a phase", () => {
 
   it("leaves the answers of probes behind that were admitted before", () => {
     const shared = new SharedCircuit("me")
+    const trial = circuitOf(policy, { phase: halfOpen() })
+    shared.see(recordOf(policy, { phase: toRecorded(trial, 0) }), trial)
     shared.settled(0, Outcome.success, 5)
     assert.isTrue(shared.isUrgent)
     shared.changedPhase(open(0), undefined, false)
@@ -149,6 +152,12 @@ describe("the answer of a probe", () => {
       { generation: 4, probe: 1, outcome: Outcome.ignored, duration: 6 }
     ])
     assert.isTrue(shared.isUrgent)
+  })
+
+  it("is nobody's news where the store knows nothing of the probe: nothing piles up while it is away", () => {
+    const shared = onTrial()
+    for (let probe = 2; probe < 1_000; probe++) shared.settled(probe, Outcome.ignored, 5)
+    assert.deepStrictEqual(shared.standing(trial, undefined).settlements, [])
   })
 
   it("is dropped once the fleet has moved on", () => {
