@@ -17,9 +17,9 @@ export interface Limits {
 export class CircuitTable {
   limits: Limits
   private readonly entries = new Map<string, CircuitEntry>()
-  private readonly onForget: (key: string) => void
+  private readonly onForget: (entry: CircuitEntry) => void
 
-  constructor(limits: Limits, onForget: (key: string) => void) {
+  constructor(limits: Limits, onForget: (entry: CircuitEntry) => void) {
     this.limits = limits
     this.onForget = onForget
   }
@@ -122,6 +122,6 @@ export class CircuitTable {
 
   private forget(entry: CircuitEntry): void {
     this.entries.delete(entry.key)
-    this.onForget(entry.key)
+    this.onForget(entry)
   }
 }

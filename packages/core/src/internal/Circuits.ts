@@ -50,7 +50,10 @@ export abstract class Circuits implements Host {
     this.events = events
     this.transitions = transitions
     this.background = store === undefined || policies.sync.background
-    this.table = new CircuitTable(policies, (key) => this.events.publish({ _tag: "KeyForgotten", key }))
+    this.table = new CircuitTable(policies, (entry) => {
+      this.sharing?.forgotten(entry)
+      this.events.publish({ _tag: "KeyForgotten", key: entry.key })
+    })
     this.sharing = store?.share(store, { host: this, policy: policies.sync, context, random })
   }
 

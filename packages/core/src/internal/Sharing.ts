@@ -62,6 +62,8 @@ export interface Sharing {
   readonly steered: (entry: CircuitEntry, act: Extract<Event, { readonly _tag: "Override" | "Reset" }>) => void
   /** Notes that an operator put another circuit in the place of one, which it takes over from. */
   readonly overruled: (entry: CircuitEntry, before: CircuitEntry | undefined) => void
+  /** Notes that nobody's calls come to a circuit any more. */
+  readonly forgotten: (entry: CircuitEntry) => void
   /** Notes that a failure is about to be counted, the first since the last exchange. */
   readonly failing: (entry: CircuitEntry) => void
   /** Notes that a circuit counts in another way from here on, though nothing has happened to it. */

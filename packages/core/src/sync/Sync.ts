@@ -112,7 +112,13 @@ export class Sync implements Sharing {
     this.schedule(entry, this.host.at())
   }
 
+  forgotten(entry: CircuitEntry): void {
+    this.pending.delete(entry)
+    entry.shared?.sleeper?.interruptUnsafe()
+  }
+
   overruled(entry: CircuitEntry, before: CircuitEntry | undefined): void {
+    if (before !== undefined) this.forgotten(before)
     entry.shared = this.exchange.shared(before ?? entry).successor()
     this.schedule(entry, this.host.at())
   }
@@ -238,7 +244,8 @@ export class Sync implements Sharing {
   }
 
   private schedule(entry: CircuitEntry, due: number): void {
-    if (this.hasEnded) return
+    // What a circuit is told after it was forgotten or replaced would be kept for nobody.
+    if (this.hasEnded || this.host.get(entry.key) !== entry) return
     const shared = this.exchange.shared(entry)
     if (shared.isUrgent || shared.isCounting) this.pending.add(entry)
     if (due >= shared.due) return

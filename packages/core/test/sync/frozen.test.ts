@@ -1,6 +1,6 @@
 /** Processes that are frozen between calls: nothing is done but beside calls, and when `flush` asks for it. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
+import { CircuitBreaker, CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { FaultyStore } from "@reclose/core/testing"
 import { Clock, Effect, Fiber } from "effect"
 import { key } from "../support.ts"
@@ -272,6 +272,39 @@ describe("a process without background work", () => {
       yield* here.breaker.flush
       yield* here.breaker.flush
       assert.isAtMost((yield* asked(here)) - before, 1, "there is nothing to tell")
+    }).pipe(kept))
+
+  it.effect("keeps nothing to tell of circuits that it has forgotten, however many there were", () =>
+    Effect.gen(function*() {
+      const store = yield* CircuitStore
+      let looks = 0
+      const looking: typeof store = {
+        ...store,
+        share: (register, options) => {
+          const { host } = options
+          const counting: typeof host = Object.create(host, {
+            get: {
+              value: (key: string) => {
+                looks++
+                return host.get(key)
+              }
+            }
+          })
+          return store.share(register, { ...options, host: counting })
+        }
+      }
+      const policy = { ...frozen, tripRule: TripRule.consecutive(1_000), maxKeys: 10 }
+      const breaker = yield* Effect.provideService(CircuitBreaker.make(policy), CircuitStore, looking)
+      const failing = (key: string) => Effect.exit(breaker.withBreaker(Effect.fail("down"), key))
+      for (let i = 0; i < 100; i++) {
+        yield* failing(`customer-${i}`)
+        yield* heard
+        yield* failing(`customer-${i}`)
+      }
+      looks = 0
+      yield* breaker.flush
+      assert.isAtLeast(looks, 10, "those it has")
+      assert.isAtMost(looks, 50)
     }).pipe(kept))
 
   it.effect("waits for flush no longer than half a second", () =>
