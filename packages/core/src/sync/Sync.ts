@@ -4,7 +4,6 @@
  * There is one exchange at a time for each circuit, and when the next one is due is kept with the circuit. Where there is
  * background work, a fiber sleeps until then; where there is none, the calls look.
  */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -286,8 +285,7 @@ export class Sync implements Sharing {
           shared.running--
           if (exit._tag === "Failure") {
             shared.isStale ||= asks
-            // Interrupted where the breaker ends.
-            if (Cause.hasInterruptsOnly(exit.cause)) return undefined
+            if (this.hasEnded) return undefined
             this.exchange.failed(entry, asks ? "read" : "replace", exit.cause)
           }
           this.again(entry, shared)

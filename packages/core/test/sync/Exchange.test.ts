@@ -145,6 +145,25 @@ describe("a store that can't be reached", () => {
       assert.deepInclude(here.events[1], { key, operation: "replace" })
     }).pipe(evenly, kept))
 
+  it.effect("is told of and asked again, too, where it was its own question that was interrupted", () =>
+    Effect.gen(function*() {
+      const store = yield* CircuitStore
+      let isBroken = false
+      const breaking = {
+        ...store,
+        replace: (...write: Parameters<typeof store.replace>) => isBroken ? Effect.interrupt : store.replace(...write)
+      }
+      const here = yield* Effect.provideService(start(first), CircuitStore, breaking)
+      yield* here.succeed
+      isBroken = true
+      yield* here.fail
+      yield* heard
+      isBroken = false
+      yield* pass("2 seconds")
+      assert.strictEqual((yield* record)?.phase._tag, "Open")
+      assert.deepStrictEqual(here.events.map(({ _tag }) => _tag), ["Transition", "StoreFailed", "StoreRecovered"])
+    }).pipe(kept))
+
   it.effect("is told of again after it was reached in between", () =>
     Effect.gen(function*() {
       const here = yield* start(first)
