@@ -11,7 +11,7 @@ import { CircuitStoreError } from "../CircuitStoreError.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host } from "../internal/Sharing.ts"
-import type { Closed } from "../machine/Circuit.ts"
+import type { Closed, Phase } from "../machine/Circuit.ts"
 import { type Permit, step } from "../machine/Step.ts"
 import { fingerprint } from "./Fingerprint.ts"
 import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
@@ -23,6 +23,9 @@ import { StoreClock } from "./StoreClock.ts"
 const asleep = 250
 /** How often an exchange is tried again at once when somebody else was faster. */
 const triesAtOnce = 4
+
+const isProbing = (phase: Phase, { generation, probe }: Permit): boolean =>
+  phase._tag === "HalfOpen" && phase.generation === generation && probe !== undefined && phase.probes.includes(probe)
 
 /** Forks what may go on after nobody waits for it any more, until the breaker ends. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
@@ -199,11 +202,12 @@ export class Exchange {
       // The policy may have been updated while the store was asked.
       const isStale = plan.policy !== entry.policy && circuit.phase !== entry.circuit.phase
       const current = isStale ? step(entry.policy, circuit, { _tag: "Update" }, this.host.now()).circuit : circuit
+      const isOut = plan.permit !== undefined && isProbing(entry.circuit.phase, plan.permit)
       this.host.take(entry, current, plan.changes)
       if (plan.permit === undefined) continue
       if (plan === awaited) found = plan.permit
-      // It came through after all, but whoever asked for it has gone on without it.
-      else this.host.release(entry, plan.permit)
+      // It came through after all, but whoever asked for it has gone on without it: with a probe, or with none.
+      else if (!isOut) this.host.release(entry, plan.permit)
     }
     return found
   }

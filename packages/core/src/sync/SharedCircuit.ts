@@ -73,6 +73,8 @@ export class SharedCircuit {
   /** How often the phase has changed here. */
   private changes = 0
   private overrules = false
+  /** The probes of the trial as it was last shared. */
+  private sharedProbes: ReadonlyArray<number> = []
 
   constructor(process: string, lag = Number.NaN) {
     this.process = process
@@ -245,17 +247,33 @@ export class SharedCircuit {
     this.overrules = false
     this.isPrivate = plan.isPrivate
     this.steering = this.steering.filter((act) => !standing.steering.includes(act))
-    return { plan, circuit: this.upToDate(plan.circuit, local), isTaken: isCurrent && plan.isTaken }
+    const circuit = this.upToDate(plan.circuit, local)
+    this.sharedProbes = plan.circuit.phase._tag === "HalfOpen" ? plan.circuit.phase.probes : []
+    return { plan, circuit, isTaken: isCurrent && plan.isTaken }
   }
 
   /** A planned circuit, with what has been asked for here since then: only a change of phase would have undone the plan. */
   private upToDate(planned: Circuit, local: Circuit): Circuit {
-    const isStill = planned.phase._tag === "Closed" && planned.phase.generation === local.phase.generation
     return {
       ...planned,
-      phase: isStill ? local.phase : planned.phase,
+      phase: planned.phase.generation === local.phase.generation
+        ? this.goingOn(planned.phase, local.phase)
+        : planned.phase,
       override: this.steering.length > 0 ? local.override : planned.override,
       isolations: local.isolations
+    }
+  }
+
+  /** The same phase as it goes on here: it has counted since, and probes may be out that no store gave leave for. */
+  private goingOn(planned: Phase, local: Phase): Phase {
+    if (planned._tag === "Closed") return local
+    if (planned._tag !== "HalfOpen" || local._tag !== "HalfOpen") return planned
+    const alone = local.probes.filter((probe) => !this.sharedProbes.includes(probe) && !planned.probes.includes(probe))
+    return alone.length === 0 ? planned : {
+      ...planned,
+      probes: [...planned.probes, ...alone],
+      nextProbe: Math.max(planned.nextProbe, local.nextProbe),
+      deadline: planned.probes.length === 0 ? local.deadline : planned.deadline
     }
   }
 

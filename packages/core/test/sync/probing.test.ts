@@ -1,6 +1,7 @@
 /** Probes: the one thing that waits for the store, so that a fleet sends no more of them than its policy says. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
+import type { Fate } from "@reclose/core/testing"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { key, transitionsOf } from "../support.ts"
 import { heard, pass, type Process, put, record, start } from "./processes.ts"
@@ -263,6 +264,33 @@ describe("a probe", () => {
       for (const process of [here, there]) assert.strictEqual(yield* process.phase, "Closed")
       assert.strictEqual((yield* record)?.phase._tag, "Closed")
     }).pipe(kept))
+
+  it.effect.each<[string, Fate.Fate]>([
+    ["could not be asked for", { _tag: "Fail" }],
+    ["was granted by an answer that was lost", { _tag: "LoseAnswer" }]
+  ])(
+    "that %s, in a trial that goes on, counts though the store is back before it ends",
+    ([, fate]) =>
+      Effect.gen(function*() {
+        const [here, there] = yield* elapsedPair({
+          ...first,
+          halfOpen: { successThreshold: 2, maxDuration: "5 minutes" }
+        })
+        assert.strictEqual(yield* here.succeed, "42")
+        yield* heard
+        assert.strictEqual(yield* here.phase, "HalfOpen")
+        yield* here.way.next("replace", fate)
+        const call = yield* held(here)
+        yield* pass("600 millis")
+        assert.isTrue(call.isRunning())
+        yield* put({})
+        yield* pass("3 seconds")
+        assert.strictEqual((yield* here.breaker.state(key)).probes, 1)
+        yield* Deferred.fail(call.gate, "down")
+        yield* pass("1 second")
+        for (const process of [here, there]) assert.strictEqual(yield* process.phase, "Open")
+      }).pipe(kept)
+  )
 
   it.effect("of a process that the store can't reach is one at a time, whatever the policy allows", () =>
     Effect.gen(function*() {
