@@ -109,8 +109,12 @@ export class SharedCircuit {
     if (isFailure) this.failed = true
   }
 
-  /** For the circuit that an operator puts in the place of this one, whatever the record says. */
+  /** For the circuit that an operator puts in the place of this one, whatever the record says. This one is silent then. */
   successor(): SharedCircuit {
+    this.isUnpublished = false
+    this.settlements = []
+    this.steering = []
+    this.endCounting()
     const next = new SharedCircuit(this.process)
     next.seen = this.seen
     next.base = this.base

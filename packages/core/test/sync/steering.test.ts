@@ -190,6 +190,20 @@ describe("a snapshot", () => {
       assert.strictEqual((yield* record)?.phase._tag, "Closed")
     }).pipe(kept))
 
+  it.effect("is the last word on an override that was on its way to the store, and comes late", () =>
+    Effect.gen(function*() {
+      const here = yield* start(first)
+      yield* here.succeed
+      const snapshot = yield* here.breaker.snapshot
+      yield* here.way.next("replace", { _tag: "Deliver", requestDelay: "200 millis" })
+      yield* here.breaker.forceOpen(key)
+      yield* heard
+      yield* here.breaker.restore(snapshot)
+      yield* pass("5 seconds")
+      assert.strictEqual((yield* record)?.override, "None")
+      assert.strictEqual((yield* here.breaker.state(key)).override, "None")
+    }).pipe(kept))
+
   it.effect("replaces what others have come to, however far they are", () =>
     Effect.gen(function*() {
       const here = yield* start(first)
