@@ -15,7 +15,7 @@ import type { Closed, Phase } from "../machine/Circuit.ts"
 import { type Permit, step } from "../machine/Step.ts"
 import { fingerprint } from "./Fingerprint.ts"
 import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
-import { type Done, SharedCircuit } from "./SharedCircuit.ts"
+import { type Done, SharedCircuit, type Writes } from "./SharedCircuit.ts"
 import { type Count, countOf } from "./SharedEvidence.ts"
 import { StoreClock } from "./StoreClock.ts"
 
@@ -57,6 +57,7 @@ export class Exchange {
   private readonly host: Host
   private readonly fork: Fork
   private readonly clock = new StoreClock()
+  private readonly writes: Writes = { count: 0 }
 
   constructor(process: string, store: CircuitRegister, host: Host, policy: SyncPolicy, fork: Fork) {
     this.fork = fork
@@ -90,12 +91,12 @@ export class Exchange {
 
   /** What is shared of a circuit. Where nothing was so far, the store was asked on its first use, and had no record. */
   shared(entry: CircuitEntry): SharedCircuit {
-    return entry.shared ??= new SharedCircuit(this.process, this.lag)
+    return entry.shared ??= new SharedCircuit(this.process, this.lag, this.writes)
   }
 
   /** The same of a circuit of which the store has not answered. */
   unknown(entry: CircuitEntry): SharedCircuit {
-    return entry.shared ??= new SharedCircuit(this.process)
+    return entry.shared ??= new SharedCircuit(this.process, Number.NaN, this.writes)
   }
 
   /** What a closed circuit has counted so far. */

@@ -22,6 +22,11 @@ interface Attempt {
   readonly changes: number
 }
 
+/** Numbers the writes of a process: of all circuits, since one that is forgotten and used again must not repeat itself. */
+export interface Writes {
+  count: number
+}
+
 export class SharedCircuit {
   /** The record as it was last seen; undefined if there was none. */
   seen: CircuitRecord | undefined = undefined
@@ -69,16 +74,17 @@ export class SharedCircuit {
   private counted: Count | undefined = undefined
   private counts = false
   private attempts: ReadonlyArray<Attempt> = []
-  private writes = 0
+  private readonly writes: Writes
   /** How often the phase has changed here. */
   private changes = 0
   private overrules = false
   /** The probes of the trial as it was last shared. */
   private sharedProbes: ReadonlyArray<number> = []
 
-  constructor(process: string, lag = Number.NaN) {
+  constructor(process: string, lag = Number.NaN, writes: Writes = { count: 0 }) {
     this.process = process
     this.lag = lag
+    this.writes = writes
   }
 
   // --- what there is to tell ----------------------------------------------------------------------------------------
@@ -115,10 +121,9 @@ export class SharedCircuit {
     this.settlements = []
     this.steering = []
     this.endCounting()
-    const next = new SharedCircuit(this.process)
+    const next = new SharedCircuit(this.process, Number.NaN, this.writes)
     next.seen = this.seen
     next.base = this.base
-    next.writes = this.writes
     next.overrules = true
     next.isUnpublished = true
     return next
@@ -195,7 +200,7 @@ export class SharedCircuit {
     count: Count | undefined
   ): CircuitRecord {
     const record = this.seen
-    const write = ++this.writes
+    const write = ++this.writes.count
     const { changes } = this
     const attempt = { write, replaces: record?.version ?? 0, plan, standing, count, changes }
     // All of them want to replace the same version. The oldest may still do it; what it tells is as good as told.

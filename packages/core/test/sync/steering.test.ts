@@ -94,6 +94,25 @@ describe("an operator's override", () => {
       assert.strictEqual(held?.phase._tag, "Open", "and leaves the others' news alone")
     }).pipe(kept))
 
+  it.effect("is done again where somebody else was faster, also on a circuit that was forgotten in between", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...first, maxKeys: 1 })
+      const other = here.breaker.withBreaker(Effect.void, "other")
+      yield* here.breaker.forceOpen(key)
+      yield* heard
+      yield* here.breaker.release(key)
+      yield* heard
+      yield* other
+      yield* here.succeed
+      yield* here.way.next("replace", { _tag: "Deliver", requestDelay: "200 millis" }, { key })
+      yield* here.breaker.forceOpen(key)
+      yield* heard
+      yield* put({})
+      yield* pass("5 seconds")
+      assert.strictEqual((yield* record)?.override, "ForcedOpen")
+      assert.strictEqual((yield* here.breaker.state(key)).override, "ForcedOpen")
+    }).pipe(kept))
+
   it.effect("survives an opening that another process tells of, which did not know of it", () =>
     Effect.gen(function*() {
       const [here, there] = yield* pair
