@@ -9,6 +9,8 @@ import { type Permit, type Rejection, unmeasured } from "../machine/Step.ts"
 import type { Exchange, Fork } from "./Exchange.ts"
 
 export class Leasing {
+  /** Questions under way whose calls have gone. */
+  readonly abandoned = new Set<Fiber.Fiber<Lease>>()
   private readonly exchange: Exchange
   private readonly host: Host
   private readonly fork: Fork
@@ -31,8 +33,7 @@ export class Leasing {
     const fiber = this.fork(this.ask(entry))
     fiber.addObserver(() => shared.leasing--)
     const asked = Effect.onExitPrimitive(restore(Fiber.await(fiber)), (exit) => {
-      // Interrupted: what the store grants from here on is for nobody.
-      if (exit._tag === "Failure") fiber.addObserver((exit) => this.giveBack(entry, exit))
+      if (exit._tag === "Failure") this.abandon(entry, fiber)
       return undefined
     })
     return Effect.map(asked, (exit) => exit._tag === "Success" ? exit.value : undefined)
@@ -50,6 +51,15 @@ export class Leasing {
           return undefined
         })
     )
+  }
+
+  /** What the store grants to a call that was interrupted is for nobody. */
+  private abandon(entry: CircuitEntry, fiber: Fiber.Fiber<Lease>): void {
+    this.abandoned.add(fiber)
+    fiber.addObserver((exit) => {
+      this.abandoned.delete(fiber)
+      this.giveBack(entry, exit)
+    })
   }
 
   private giveBack(entry: CircuitEntry, lease: Exit.Exit<Lease>): void {

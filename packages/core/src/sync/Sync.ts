@@ -165,10 +165,16 @@ export class Sync implements Sharing {
 
   readonly flush: Effect.Effect<void> = Effect.suspend(() =>
     Effect.raceFirst(
-      Effect.forEach(
-        [...this.pending].filter(({ shared }) => shared?.isUrgent === true || shared?.isCounting === true),
-        (entry) => this.run(entry, "Tell"),
-        { concurrency, discard: true }
+      // A probe that is given back as soon as it is granted has to be told of, too.
+      Effect.andThen(
+        Fiber.awaitAll(this.leasing.abandoned),
+        Effect.suspend(() =>
+          Effect.forEach(
+            [...this.pending].filter(({ shared }) => shared?.isUrgent === true || shared?.isCounting === true),
+            (entry) => this.run(entry, "Tell"),
+            { concurrency, discard: true }
+          )
+        )
       ),
       Effect.sleep(this.policy.storeTimeout)
     )

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { FaultyStore } from "@reclose/core/testing"
-import { Clock, Effect, Fiber } from "effect"
+import { Clock, Effect, Exit, Fiber, Scope } from "effect"
 import { key } from "../support.ts"
 import { asked, heard, pass, record, start } from "./processes.ts"
 
@@ -371,6 +371,25 @@ describe("a process with background work", () => {
       yield* pass("30 seconds")
       assert.strictEqual(yield* here.succeed, "42", "it probes by itself")
       assert.strictEqual(yield* here.phase, "Closed")
+    }).pipe(kept))
+
+  it.effect("gives back what is granted, while its scope ends, to a call that has gone", () =>
+    Effect.gen(function*() {
+      const way = yield* FaultyStore.make()
+      const scope = yield* Scope.make()
+      const breaker = yield* Effect.provideService(CircuitBreaker.make(awake), CircuitStore, way.store).pipe(
+        Scope.provide(scope)
+      )
+      yield* Effect.exit(breaker.withBreaker(Effect.fail("down"), key))
+      yield* pass("30 seconds")
+      yield* way.next("replace", { _tag: "Deliver", answerDelay: "50 millis" })
+      const call = yield* Effect.forkChild(breaker.withBreaker(Effect.void, key), { startImmediately: true })
+      yield* heard
+      yield* Fiber.interrupt(call)
+      const end = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* pass("50 millis")
+      yield* Fiber.join(end)
+      assert.deepInclude((yield* record)?.phase, { _tag: "HalfOpen", probes: [], nextProbe: 1 })
     }).pipe(kept))
 
   it.effect("ends with its scope, also where a store that is down was to be asked again", () =>
