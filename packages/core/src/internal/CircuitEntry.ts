@@ -65,10 +65,11 @@ export class CircuitEntry {
     this.ref.current = next
   }
 
-  /** Whether nothing is lost with this circuit but what it has measured. */
+  /** Whether nothing is lost with this circuit but what it has measured: nor an operator's act that is not told yet. */
   isForgettable(at: number): boolean {
     const { isolations, override, phase } = this.circuit
-    return phase._tag === "Closed" && override === "None" && isolations === 0 && openingsOf(phase, at) === 0
+    return phase._tag === "Closed" && override === "None" && isolations === 0 && openingsOf(phase, at) === 0 &&
+      this.shared?.isSteered !== true
   }
 
   /** Whether the circuit was made with a warm-up, over or not. */

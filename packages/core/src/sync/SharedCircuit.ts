@@ -94,6 +94,11 @@ export class SharedCircuit {
     return (this.isUnpublished && !this.isPrivate) || this.settlements.length > 0 || this.steering.length > 0
   }
 
+  /** Whether an operator's act waits to be told. */
+  get isSteered(): boolean {
+    return this.steering.length > 0
+  }
+
   /** Whether there is a later version than the one that was seen. */
   get isBehind(): boolean {
     return this.latest > (this.seen?.version ?? 0)

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, type CircuitEvent, type Policy, PolicyError, TripRule, withBreaker } from "@reclose/core"
 import { Duration, Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { hold, listen, over, TestStore, under } from "../support.ts"
+import { hold, listen, over, settled, TestStore, under } from "../support.ts"
 
 const use = (key: string) => withBreaker(Effect.void, key)
 const fail = (key: string) => Effect.flip(withBreaker(Effect.fail("down"), key))
@@ -185,7 +185,7 @@ describe("the bound on keys", () => {
   it.effect("holds also for circuits that an operator or a snapshot brings", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker
-      yield* Effect.forEach(["a", "b", "c", "d"], breaker.reset)
+      yield* Effect.forEach(["a", "b", "c", "d"], (key) => Effect.andThen(breaker.reset(key), settled))
       assert.strictEqual((yield* held).length, 2)
     }).pipe(under(two)))
 
@@ -231,6 +231,7 @@ describe("the bound on keys", () => {
       const allowed = "more than the circuits that can't make room"
       assert.deepStrictEqual(issues, [{ field: "maxKeys", value: 1, allowed }])
       yield* breaker.reset("full")
+      yield* settled // and told
       yield* breaker.isolate("a")
       yield* Scope.close(refused, Exit.void)
       assert.strictEqual((yield* stateOf("a")).override, "ForcedOpen")

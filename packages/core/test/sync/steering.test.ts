@@ -113,6 +113,26 @@ describe("an operator's override", () => {
       assert.strictEqual((yield* here.breaker.state(key)).override, "ForcedOpen")
     }).pipe(kept))
 
+  it.effect("that ends while the store is away stays ended, though many other circuits are used until it is back", () =>
+    Effect.gen(function*() {
+      const here = yield* start({ ...first, maxKeys: 2 })
+      yield* here.breaker.forceOpen(key)
+      yield* heard
+      yield* here.way.decide(() => ({ _tag: "Fail" }))
+      yield* here.breaker.release(key)
+      yield* heard
+      yield* Effect.forEach(["a", "b", "c", "d"], (other) => here.breaker.withBreaker(Effect.void, other))
+      yield* here.way.decide(() => ({ _tag: "Deliver" }))
+      yield* pass("20 seconds")
+      assert.strictEqual((yield* record)?.override, "None")
+      assert.strictEqual(yield* here.succeed, "42")
+      yield* Effect.forEach(["e", "f"], (other) => here.breaker.withBreaker(Effect.void, other))
+      assert.isFalse(
+        (yield* here.breaker.list).some((circuit) => circuit.key === key),
+        "once it is told, it is like any"
+      )
+    }).pipe(kept))
+
   it.effect("survives an opening that another process tells of, which did not know of it", () =>
     Effect.gen(function*() {
       const [here, there] = yield* pair
