@@ -5,7 +5,7 @@
  * machine that decides for a single process, taken from where the record stands.
  */
 import type { CircuitRecord } from "../CircuitRecord.ts"
-import { type Circuit, isCold, openingsOf } from "../machine/Circuit.ts"
+import { type Circuit, isCold, openingsOf, type Phase } from "../machine/Circuit.ts"
 import { makeEvidence } from "../machine/Evidence.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
 import {
@@ -175,7 +175,8 @@ export const plan = (
   const isChanged = isNewPhase || circuit.phase !== begin.phase || circuit.override !== (record?.override ?? "None")
   const base = isNewPhase ? Math.max(generation + 1, standing.base + 1, Math.floor(storeNow)) : generation
   const isTaken = !isPrivate && (moved || circuit.phase._tag === "HalfOpen" ||
-    circuit.phase.generation !== local.phase.generation || circuit.override !== local.override)
+    circuit.phase.generation !== local.phase.generation || circuit.override !== local.override ||
+    endsSooner(circuit.phase, local.phase))
   const keepsCounts = isForeign && !isNewPhase && !tells
   return {
     next: isChanged || tells
@@ -202,6 +203,13 @@ export const plan = (
     fails: failing.length > 0
   }
 }
+
+/**
+ * Whether an opening is over sooner than its process thinks, whose clock has stood still while it was asleep. By more than
+ * a second, since no clock of a store is known less well.
+ */
+const endsSooner = (shared: Phase, local: Phase): boolean =>
+  shared._tag === "Open" && local._tag === "Open" && shared.until < local.until - 1000
 
 /** The circuit as the record has it. Where that is no news, it is the process's own, with all that it has measured. */
 const shared = (

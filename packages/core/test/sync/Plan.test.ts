@@ -68,6 +68,18 @@ describe("a process that has nothing to tell", () => {
 })
 
 describe("a circuit that is taken over", () => {
+  it("is the same opening where it ends more than a second sooner, as after a sleep, and not where it ends later", () => {
+    const takenAt = (age: number) =>
+      planned({
+        circuit: opened,
+        standing: { base: 1 },
+        record: { generation: 1, time: ahead - age, phase: recordedOpen }
+      }).take?.phase
+    assert.deepStrictEqual([takenAt(0), takenAt(1000), takenAt(-5000)], [undefined, undefined, undefined])
+    assert.deepStrictEqual(takenAt(1001), open(8_999))
+    assert.deepStrictEqual(takenAt(60_000), open(-50_000))
+  })
+
   it("has stood for no less than no time, also where the store's clock was set back", () => {
     const { take } = planned({ record: { time: ahead + 5_000, generation: 5, phase: recordedOpen } })
     assert.deepInclude(take?.phase, { until: 10_000 })

@@ -141,6 +141,32 @@ describe("a process without background work", () => {
       })
     ).pipe(kept))
 
+  it.effect("finds an opening over that its machine has slept through", () =>
+    withTimers((_, sleep) =>
+      Effect.gen(function*() {
+        const slept = { millis: 0 }
+        const store = yield* CircuitStore
+        const later: typeof store = {
+          ...store,
+          read: (key) => Effect.map(store.read(key), (seen) => ({ ...seen, time: seen.time + slept.millis })),
+          replace: (key, seen, next) =>
+            Effect.map(store.replace(key, seen, next), (replaced) =>
+              replaced._tag === "Replaced"
+                ? { ...replaced, time: replaced.time + slept.millis }
+                : { ...replaced, seen: { ...replaced.seen, time: replaced.seen.time + slept.millis } })
+        }
+        const here = yield* Effect.provideService(start(frozen), CircuitStore, later)
+        yield* here.succeed
+        yield* here.fail
+        yield* here.breaker.flush
+        assert.instanceOf(yield* here.succeed, CircuitOpen)
+        sleep(60_000)
+        slept.millis = 60_000
+        assert.strictEqual(yield* here.succeed, "42")
+        assert.strictEqual(yield* here.phase, "Closed")
+      })
+    ).pipe(kept))
+
   it.effect("takes no answer for news that its machine slept upon, and asks again", () =>
     withTimers((_, sleep) =>
       Effect.gen(function*() {
