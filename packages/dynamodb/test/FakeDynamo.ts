@@ -19,8 +19,8 @@ export type Reply =
   }
   /** Lets a real server at this endpoint answer, as if it were this date. */
   | { readonly _tag: "Forward"; readonly endpoint: string; readonly date?: string }
-  /** Lets a real server do it, and then drops the connection. */
-  | { readonly _tag: "Lose"; readonly endpoint: string }
+  /** Lets a real server do it, and then drops the connection, when something else has been done meanwhile. */
+  | { readonly _tag: "Lose"; readonly endpoint: string; readonly meanwhile?: () => Promise<unknown> }
   /** Never answers. */
   | { readonly _tag: "Silence" }
   /** Drops the connection. */
@@ -74,6 +74,7 @@ const send = async (reply: Reply, request: IncomingMessage, text: string, respon
       return
     case "Lose":
       await ask(reply.endpoint, request, text)
+      await reply.meanwhile?.()
       request.socket.destroy()
       return
     case "Forward": {

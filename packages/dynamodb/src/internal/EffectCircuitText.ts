@@ -14,19 +14,23 @@ const Circuit = Schema.Union([
   Schema.TaggedStruct("HalfOpen", { ...common, lastOpenFor: number, leaseUntil: number })
 ])
 
-/** `write` names one write of one process, which may so know its own. */
+/** Each of `writes` names one write of one process, which may so know its own, also below those of others. */
 const Text = Schema.fromJsonString(Schema.Struct({
   form: Schema.Literal(1),
-  write: Schema.String,
+  writes: Schema.Array(Schema.String),
   circuit: Circuit
 }))
 
-export const toText = (circuit: EffectCircuit, write: string): string =>
-  Schema.encodeSync(Text)({ form: 1, write, circuit })
+/** A circuit, and the names of its latest writes. */
+export interface Written {
+  readonly circuit: EffectCircuit
+  readonly writes: ReadonlyArray<string>
+}
 
-export const fromText = (text: string): Effect.Effect<EffectCircuit, DynamoFailure> =>
+export const toText = ({ circuit, writes }: Written): string => Schema.encodeSync(Text)({ form: 1, writes, circuit })
+
+export const fromText = (text: string): Effect.Effect<Written, DynamoFailure> =>
   Schema.decodeUnknownEffect(Text)(text).pipe(
-    Effect.map(({ circuit }) => circuit),
     Effect.mapError((cause) =>
       new DynamoFailure({
         reason: "Corrupt",

@@ -6,7 +6,7 @@ import type { DynamoClient } from "../DynamoClient.ts"
 import { makeCombining } from "./Combining.ts"
 import { DynamoFailure } from "./DynamoFailure.ts"
 import type { EffectCircuit, Operation } from "./EffectCircuit.ts"
-import { fromText, toText } from "./EffectCircuitText.ts"
+import { fromText, toText, type Written } from "./EffectCircuitText.ts"
 import { type Held, makeRegister } from "./Register.ts"
 import { makeServerClock } from "./ServerClock.ts"
 
@@ -17,6 +17,9 @@ export interface Circuits {
     key: string
   ) => Effect.Effect<{ readonly held: EffectCircuit | undefined; readonly now: number }, DynamoFailure>
 }
+
+/** How many writes a circuit remembers. An answer that is lost is asked for again before so many others have written. */
+const remembered = 16
 
 /** How often a write is tried again that somebody else was faster than. */
 const maxConflicts = 20
@@ -51,7 +54,8 @@ export const makeCircuits = Effect.fnUntraced(function*(
     found: Held | undefined,
     conflicts: number
   ): Effect.fn.Return<ReadonlyArray<unknown>, DynamoFailure> {
-    const held = yield* toCircuit(found)
+    const read = yield* toWritten(found)
+    const held = read?.circuit
     const now = clock.now()
     let circuit = held
     const answers = operations.map((operation) => {
@@ -61,7 +65,8 @@ export const makeCircuits = Effect.fnUntraced(function*(
     })
     if (circuit === held || circuit === undefined) return answers
     const version = found?._tag === "Text" ? found.version : undefined
-    const text = toText(circuit, `${process}-${writes++}`)
+    const name = `${process}-${writes++}`
+    const text = toText({ circuit, writes: [...read?.writes ?? [], name].slice(-remembered) })
     const write = register.replace(key, version, {
       version: (version ?? 0) + 1,
       text,
@@ -74,8 +79,8 @@ export const makeCircuits = Effect.fnUntraced(function*(
     )
     if (written._tag === "Replaced") return answers
     const winner = written.look.held
-    // Its own write: done, and sent anew when the answer was lost.
-    if (winner?._tag === "Text" && winner.text === text) return answers
+    // Its own write was done, and sent anew when the answer was lost; others may have written since.
+    if (winner?._tag === "Text" && (yield* fromText(winner.text)).writes.includes(name)) return answers
     if (conflicts >= maxConflicts) return yield* crowded
     const share = yield* Random.next
     yield* Effect.sleep(share * Math.min(100, 5 * 2 ** conflicts))
@@ -91,12 +96,13 @@ export const makeCircuits = Effect.fnUntraced(function*(
     apply: <A>(key: string, operation: Operation<A>) => combined(key, operation) as Effect.Effect<A, DynamoFailure>,
     look: (key) =>
       bounded(
-        Effect.flatMap(read(key), ({ held }) => Effect.map(toCircuit(held), (held) => ({ held, now: clock.now() })))
+        Effect.flatMap(read(key), ({ held }) =>
+          Effect.map(toWritten(held), (read) => ({ held: read?.circuit, now: clock.now() })))
       )
   }
 })
 
-const toCircuit = (held: Held | undefined): Effect.Effect<EffectCircuit | undefined, DynamoFailure> => {
+const toWritten = (held: Held | undefined): Effect.Effect<Written | undefined, DynamoFailure> => {
   if (held === undefined) return Effect.succeed(undefined)
   return held._tag === "Text" ? fromText(held.text) : Effect.fail(
     new DynamoFailure({

@@ -230,6 +230,26 @@ onEachServer("the store of Effect's breaker", (it) => {
       assert.strictEqual((yield* settle(store, admission, "Failure", two))?.to, "Open")
     }).pipe(Effect.scoped))
 
+  it.effect("counts a call once whose answer was lost, also where another process has written since", () =>
+    Effect.gen(function*() {
+      const { endpoint } = yield* Server
+      const three = EffectBreaker.consecutive(3)
+      let meanwhile: (() => Promise<unknown>) | undefined
+      const { fake, store, table } = yield* meddled(({ action }) => {
+        if (action !== "UpdateItem" || meanwhile === undefined) return undefined
+        const lost: Reply = { _tag: "Lose", endpoint, meanwhile }
+        meanwhile = undefined
+        return lost
+      })
+      const other = yield* storeOn(fake.endpoint, { tableName: table })
+      const admission = yield* store.admit("a")
+      meanwhile = () => Effect.runPromise(settle(other, admission, "Failure", three))
+      assert.isUndefined(yield* settle(store, admission, "Failure", three))
+      // Two of them have failed, and not three.
+      assert.strictEqual((yield* store.state("a"))._tag, "Closed")
+      assert.strictEqual((yield* settle(other, admission, "Failure", three))?.to, "Open")
+    }).pipe(Effect.scoped))
+
   it.effect("never gives a circuit that was dropped a generation that it had before", () =>
     Effect.gen(function*() {
       const store = yield* freshStore({ idleTimeToLive: "50 millis" })
