@@ -278,20 +278,24 @@ export const toMeasured = (
         const buckets = count.buckets.map(([bucket, calls, hits]) => ({
           age: Math.max(0, storeNow - bucket * width),
           calls,
-          hits
+          hits: Math.min(hits, calls)
         }))
         return [{ _tag: "Time", rule: part._tag, slowerThan: slowLimit(part), buckets }]
       }
     }
   })
 
-/** The blocks cut to the size of the window: of the oldest only a part counts, with its share of hits. */
+/**
+ * The newest blocks, as far as they fit into the window: of the oldest a part counts, with its share of hits. A record may
+ * have been written by anybody, so there are no more hits than calls here, and no more calls than the window has.
+ */
 const within = (blocks: ReadonlyArray<Block>, size: number): ReadonlyArray<Block> => {
-  const excess = blocks.reduce((sum, [calls]) => sum + calls, 0) - size
-  const [oldest, ...newer] = blocks
-  if (oldest === undefined || excess <= 0) return blocks
-  const calls = Math.max(0, oldest[0] - excess)
-  return [[calls, Math.round((oldest[1] * calls) / oldest[0])], ...newer]
+  let left = size
+  return blocks.toReversed().flatMap(([calls, hits]): ReadonlyArray<Block> => {
+    const taken = Math.min(calls, left)
+    left -= taken
+    return taken === 0 ? [] : [[taken, Math.min(taken, Math.round((hits * taken) / calls))]]
+  }).toReversed()
 }
 
 const slowLimit = (part: Part): number => part._tag === "SlowCallRate" ? part.slowerThan : 0

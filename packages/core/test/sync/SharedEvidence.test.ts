@@ -145,7 +145,9 @@ describe("a window of calls", () => {
     assert.deepStrictEqual(outcomes([[3, 2]]), measured("110"))
     assert.deepStrictEqual(outcomes([[4, 2], [6, 3]]), measured("1100111000"))
     assert.deepStrictEqual(outcomes([[8, 4], [6, 0]]), measured("1100000000"))
-    assert.deepStrictEqual(outcomes([[5, 5], [12, 0]]), measured("0".repeat(12)))
+    assert.deepStrictEqual(outcomes([[5, 5], [12, 0]]), measured("0".repeat(10)))
+    assert.deepStrictEqual(outcomes([[5, 5], [2 ** 40, 2 ** 39]]), measured("1111100000"))
+    assert.deepStrictEqual(outcomes([[2, 9], [3, 5]]), measured("11111"))
   })
 
   it("takes no more of a report than the process itself still knows", () => {
@@ -204,8 +206,8 @@ describe("a window of time", () => {
     assert.deepInclude(evidence.readings(10_077)[0], { hits: 0, calls: 0 }, "and goes by as time does")
   })
 
-  it("comes to calls as old as their buckets", () => {
-    const counts: Counts = [{ _tag: "Time", buckets: [[99, 2, 1], [101, 3, 3]] }]
+  it("comes to calls as old as their buckets, with no more hits than calls", () => {
+    const counts: Counts = [{ _tag: "Time", buckets: [[99, 2, 1], [101, 3, 5]] }]
     assert.deepStrictEqual(SharedEvidence.toMeasured(failures, counts, 100_500), [{
       _tag: "Time",
       rule: "Failures",
