@@ -74,12 +74,12 @@ layer(NodeServices.layer, { excludeTestServices: true })("the demo", (it) => {
     it.effect("ends with the summary when it is interrupted", () =>
       Effect.gen(function*() {
         const child = yield* start()
+        // Once: who is interrupted again while ending ends at once.
+        const interrupt = yield* Effect.cached(child.kill({ killSignal: "SIGINT" }))
         const output = yield* child.all.pipe(
           Stream.decodeText(),
           // The introduction is out, so the run is on.
-          Stream.tap((text) =>
-            text.includes("upstream") ? child.kill({ killSignal: "SIGINT" }).pipe(Effect.forkChild) : Effect.void
-          ),
+          Stream.tap((text) => text.includes("upstream") ? Effect.forkChild(interrupt) : Effect.void),
           Stream.mkString
         )
         assert.match(output, /with Reclose +without/)
