@@ -46,6 +46,7 @@ describe("a call that is let through", () => {
 
   it.effect("is told how it ends once: later words about it come too late", () =>
     Effect.gen(function*() {
+      const events = yield* listen()
       const admission = yield* admit
       admission.settle(Outcome.success)
       admission.settle(Outcome.failure())
@@ -53,6 +54,7 @@ describe("a call that is let through", () => {
       admission.release()
       assert.deepInclude((yield* state).counts, { succeeded: 1, failed: 0, ignored: 0 })
       assert.strictEqual(yield* phase, "Closed")
+      assert.isEmpty(yield* events)
     }).pipe(under(first)))
 
   it.effect("says nothing any more, once it is released", () =>

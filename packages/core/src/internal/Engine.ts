@@ -41,7 +41,8 @@ export class Engine extends Circuits {
       this.through(
         entry,
         (admitted, restore) =>
-          Effect.onExitPrimitive(restore(call), (exit) => end(admitted, classify, exit, restore), restore === asIs)
+          // Where it must not be interrupted, its surroundings can't be already.
+          Effect.onExitPrimitive(restore(call), (exit) => end(admitted, classify, exit, restore), true)
       )
   }
 
@@ -138,7 +139,7 @@ export class Engine extends Circuits {
       return this.settle(entry, holdingNothing(generation), told, duration)
     }
     const at = entry.policy.needs.time ? this.time.at(now) : 0
-    if (startedAt !== undefined && duration >= entry.policy.slowerThan && !entry.isFailing) this.sharing?.failing(entry)
+    if (duration >= entry.policy.slowerThan && !entry.isFailing) this.sharing?.failing(entry)
     const readings = phase.evidence.record(outcome === "Failure", duration, at, false)
     if (readings !== undefined) this.commit(entry, trip(entry.policy, entry.circuit, phase, readings, this.at(), 0))
   }

@@ -1,9 +1,9 @@
 /** What the end of a call counts as. */
 import { assert, describe, it } from "@effect/vitest"
-import { Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
+import { type CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, key, listen, phase, state, succeeding, under } from "../support.ts"
+import { failing, key, listen, phase, settled, state, succeeding, under } from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
@@ -60,6 +60,38 @@ describe("a classifier that is an effect", () => {
       assert.deepInclude((yield* state).counts, { succeeded: 1, failed: 0, ignored: 0 })
       assert.isEmpty(yield* events)
     }).pipe(under(first)))
+
+  it.effect("takes time that is none of the dependency's", () =>
+    Effect.gen(function*() {
+      const asked = withBreaker(Effect.delay(Effect.succeed("42"), "900 millis"), {
+        key,
+        classify: () => Effect.delay(Effect.succeed(Outcome.success), "10 seconds")
+      })
+      const fiber = yield* Effect.forkChild(asked, { startImmediately: true })
+      yield* TestClock.adjust("11 seconds")
+      yield* Fiber.join(fiber)
+      assert.deepInclude((yield* state).readings[0], { calls: 1, hits: 0 })
+    }).pipe(under({
+      tripRule: TripRule.slowCallRate({ slowerThan: "1 second", threshold: 0.5, window: 10, minimumCalls: 5 })
+    })))
+
+  it.effect.each<[string, Effect.Effect<unknown, unknown, CircuitBreaker>]>([
+    ["closed", Effect.void],
+    ["on trial", readyToProbe]
+  ])(
+    "is interrupted with its call while the circuit is %s, which then counts as ignored",
+    ([, before]) =>
+      Effect.gen(function*() {
+        yield* before
+        const asked = withBreaker(Effect.succeed("42"), { key, classify: () => Effect.never })
+        const fiber = yield* Effect.forkChild(asked, { startImmediately: true })
+        const interrupting = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+        yield* settled
+        assert.isDefined(interrupting.pollUnsafe())
+        assert.deepInclude(yield* state, { probes: 0 })
+        assert.deepInclude((yield* state).counts, { succeeded: 0, ignored: 1 })
+      }).pipe(under(first))
+  )
 })
 
 describe("an expected error", () => {

@@ -53,6 +53,7 @@ describe("a healthy call", () => {
         yield* clock.step("1 minute")
         assert.strictEqual(yield* clock.during(succeeding), 1, "to find it warm")
         assert.strictEqual(yield* clock.during(succeeding), 0)
+        assert.strictEqual(yield* clock.during(classified), 1, "to be settled")
       })))
 
   it.effect("is timed as ever once its circuit is known to be warm", () => {
@@ -63,6 +64,7 @@ describe("a healthy call", () => {
         yield* clock.step("1 minute")
         assert.strictEqual(yield* clock.during(succeeding), 3, "once to find it warm")
         assert.strictEqual(yield* clock.during(succeeding), 2)
+        assert.strictEqual(yield* clock.during(classified), 3)
       }))
   })
 

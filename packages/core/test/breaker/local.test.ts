@@ -1,10 +1,10 @@
 /** Breakers whose circuits are their own. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitStore, type Policy, TripRule } from "@reclose/core"
-import { Effect, Layer } from "effect"
+import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Random } from "../machine/model/random.ts"
-import { failing, hold, isRejected, key, phase, rejection, succeeding } from "../support.ts"
+import { failing, hold, isRejected, key, phase, rejection, succeeding, taking } from "../support.ts"
 
 const policy: Policy.Policy = {
   tripRule: TripRule.any([TripRule.consecutive(3), TripRule.failureRate({ window: 8, minimumCalls: 4 })]),
@@ -65,6 +65,16 @@ describe("a breaker whose circuits are its own", () => {
       for (const probe of probes) assert.isFalse(isRejected(yield* probe.succeed))
       assert.strictEqual(yield* phase, "Closed")
     }).pipe(Effect.provide(CircuitBreaker.layerLocal(policy))))
+
+  it.effect("times calls, and opens for slow ones", () =>
+    Effect.gen(function*() {
+      const slow = yield* Effect.forkChild(Effect.replicateEffect(taking("1 second"), 2), { startImmediately: true })
+      yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(yield* Fiber.join(slow), ["42", "42"])
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(Effect.provide(CircuitBreaker.layerLocal({
+      tripRule: TripRule.slowCallRate({ slowerThan: "1 second", threshold: 1, window: 2, minimumCalls: 2 })
+    }))))
 
   it.effect("shares them with no other breaker", () =>
     Effect.gen(function*() {

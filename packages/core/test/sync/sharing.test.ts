@@ -217,6 +217,20 @@ describe("evidence", () => {
       assert.isUndefined(yield* record)
     }).pipe(kept))
 
+  it.effect("is not told of calls that are ignored, however long they take: they cost the store nothing", () =>
+    Effect.gen(function*() {
+      const tripRule = TripRule.slowCallRate({ slowerThan: "1 second", threshold: 1, window: 4, minimumCalls: 4 })
+      const [here] = yield* pair({ ...first, tripRule })
+      yield* used([here])
+      const before = yield* asked(here)
+      const call = here.breaker.withBreaker(Effect.sleep("1 second"), { key, classify: () => Outcome.ignored })
+      const fiber = yield* Effect.forkChild(call, { startImmediately: true })
+      yield* pass("5 seconds")
+      yield* Fiber.join(fiber)
+      assert.strictEqual(yield* asked(here), before)
+      assert.isUndefined(yield* record)
+    }).pipe(kept))
+
   it.effect("ends with the failures: a minute after the last one, successes cost nothing again", () =>
     Effect.gen(function*() {
       const tripRule = TripRule.failureRate({ threshold: 0.5, window: 1000, minimumCalls: 1000 })
