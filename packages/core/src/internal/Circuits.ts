@@ -163,8 +163,7 @@ export abstract class Circuits implements Host {
     this.commit(entry, settle(entry.policy, entry.circuit, permit, outcome, duration, this.now()))
     const { generation, probe } = permit
     // One of this trial, which the answer has left undecided: what decides it is told as a change of phase.
-    const isTrial = before._tag === "HalfOpen" && before.generation === generation &&
-      entry.circuit.phase.generation === generation
+    const isTrial = before._tag === "HalfOpen" && entry.circuit.phase.generation === generation
     if (isTrial && probe !== undefined && before.probes.includes(probe)) {
       this.sharing?.settled(entry, probe, outcome, duration)
     }

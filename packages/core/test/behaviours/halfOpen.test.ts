@@ -44,7 +44,11 @@ describe("a trial of several probes", () => {
       assert.strictEqual(yield* phase, "HalfOpen")
       yield* probes[1].fail
       assert.strictEqual(yield* phase, "Open")
-      yield* probes[2].succeed
+      assert.deepStrictEqual<unknown>(
+        yield* probes[2].succeed,
+        Exit.succeed("42"),
+        "and what comes later changes nothing"
+      )
       assert.strictEqual(yield* phase, "Open")
     }).pipe(tried(twoOfThree)))
 

@@ -1,7 +1,7 @@
 /** How often a call reads the clock: no more often than what guards it needs to know. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { SteppedClock } from "../SteppedClock.ts"
 import { failing, key, rejection, succeeding, underStepped } from "../support.ts"
 
@@ -45,6 +45,17 @@ describe("a healthy call", () => {
         yield* succeeding
         assert.strictEqual(yield* clock.during(succeeding), reads)
       })))
+
+  it.effect("reads it never where circuits are its breaker's own, whatever is said of background work", () => {
+    const clock = new CountingClock()
+    return Effect.gen(function*() {
+      yield* succeeding
+      assert.strictEqual(yield* clock.during(succeeding), 0)
+    }).pipe(
+      Effect.provide(CircuitBreaker.layerLocal({ ...consecutive, background: false })),
+      Effect.provideService(Clock.Clock, clock)
+    )
+  })
 
   it.effect("reads it no more once the circuit is known to be warm", () =>
     counting({ ...consecutive, warmUp: "1 minute" }, (clock) =>

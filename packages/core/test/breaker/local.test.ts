@@ -27,9 +27,10 @@ const acts: ReadonlyArray<(breaker: CircuitBreaker["Service"], key: string) => E
   (breaker, key) => breaker.reset(key),
   () => TestClock.adjust("4 seconds"),
   () => TestClock.adjust("25 seconds"),
-  (breaker) => Effect.flatMap(breaker.snapshot, breaker.restore)
+  (breaker) => Effect.flatMap(breaker.snapshot, breaker.restore),
+  (breaker) => breaker.update(policy)
 ]
-const weights = [12, 14, 1, 3, 1, 1, 2, 1, 4, 4, 1]
+const weights = [12, 14, 1, 3, 1, 1, 2, 1, 4, 4, 1, 1]
 
 /** What a program sees that does the same things in the same order. */
 const seen = (seed: number, layer: Layer.Layer<CircuitBreaker, unknown>) =>

@@ -234,7 +234,9 @@ describe("a snapshot", () => {
       const taken = yield* snapshot
       yield* breaker.reset(key)
       const broken = { ...taken, circuits: taken.circuits.flatMap((circuit) => [circuit, { ...circuit, key: "" }]) }
-      assert.instanceOf(yield* Effect.flip(breaker.restore(broken)), PolicyError)
+      const error = yield* Effect.flip(breaker.restore(broken))
+      assert.instanceOf(error, PolicyError)
+      assert.deepStrictEqual(error.issues.map(({ field, value }) => [field, value]), [["circuits.key", ""]])
       assert.isFalse(isRejected(yield* Effect.exit(succeeding)))
     }).pipe(under(first)))
 })

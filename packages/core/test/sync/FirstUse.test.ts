@@ -1,7 +1,7 @@
 /** Keys that a process doesn't know yet, or no more. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitStore, type Policy, TripRule } from "@reclose/core"
-import { Effect } from "effect"
+import { CircuitBreaker, CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
+import { Effect, Fiber } from "effect"
 import { key } from "../support.ts"
 import { heard, pass, put, record, start } from "./processes.ts"
 
@@ -31,6 +31,20 @@ describe("the first use of a key", () => {
       yield* heard
       assert.strictEqual((yield* record)?.phase._tag, "Open")
       assert.strictEqual(yield* here.way.count("read"), 1)
+    }).pipe(kept))
+})
+
+describe("a key that a snapshot brings while it is read", () => {
+  it.effect("keeps the circuit of the snapshot", () =>
+    Effect.gen(function*() {
+      const elsewhere = yield* CircuitBreaker.makeLocal(first)
+      yield* Effect.flip(elsewhere.withBreaker(Effect.fail("down"), key))
+      const here = yield* start(first, { decide: () => ({ _tag: "Deliver", answerDelay: "50 millis" }) })
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* here.breaker.restore(yield* elsewhere.snapshot)
+      yield* pass("1 second")
+      assert.instanceOf(yield* Fiber.join(call), CircuitOpen)
+      assert.strictEqual(yield* here.phase, "Open")
     }).pipe(kept))
 })
 

@@ -257,6 +257,8 @@ describe("a store that can't be reached", () => {
       yield* here.fail
       yield* heard
       assert.strictEqual(yield* there.phase, "Open")
+      const [{ generation }, seen] = yield* Effect.all([here.breaker.state(key), there.breaker.state(key)])
+      assert.strictEqual(seen.generation, generation)
       assert.deepStrictEqual(yield* there.breaker.list, [])
     }).pipe(kept))
 

@@ -183,6 +183,19 @@ describe("a probe", () => {
       assert.strictEqual(yield* there.phase, "Closed")
     }).pipe(kept))
 
+  it.effect("that comes back in a later trial says nothing of the probe that has its number there", () =>
+    Effect.gen(function*() {
+      const [here] = yield* elapsedPair({ ...first, halfOpen: { maxDuration: "10 seconds" } })
+      const late = yield* held(here)
+      yield* pass("72 seconds")
+      const probe = yield* held(here)
+      assert.isTrue(probe.isRunning())
+      yield* Deferred.succeed(late.gate, "42")
+      yield* pass("5 seconds")
+      assert.strictEqual(yield* here.phase, "HalfOpen")
+      assert.deepInclude((yield* record)?.phase, { _tag: "HalfOpen", probes: [0] })
+    }).pipe(kept))
+
   it.effect("that was granted to a call which went away meanwhile is given back", () =>
     Effect.gen(function*() {
       const [here, there] = yield* elapsedPair()

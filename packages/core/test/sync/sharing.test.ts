@@ -26,6 +26,7 @@ describe("an opening", () => {
       assert.instanceOf(rejected, CircuitOpen)
       assert.include(rejected, { reason: "Tripped", consecutiveOpenings: 1 })
       assert.deepStrictEqual(transitionsOf(there.events), ["Closed → Open: Learned"])
+      assert.strictEqual(there.events.length, 1, "nothing else is told")
     }).pipe(kept))
 
   it.effect("is over for all at the same time, whenever they heard of it", () =>
