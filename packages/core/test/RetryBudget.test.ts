@@ -340,6 +340,17 @@ describe("a budget of many callers", () => {
       ])
     }).pipe(under({ minimumPerSecond: 1, window: "1 second" })))
 
+  it.effect("is another one in each budget that a program holds", () =>
+    Effect.gen(function*() {
+      const policy: BudgetPolicy.BudgetPolicy = { minimumPerSecond: 1, window: "1 second" }
+      const [one, other] = yield* Effect.all([RetryBudget.make(policy), RetryBudget.make(policy)])
+      for (const budget of [one, other]) {
+        const { call } = counting()
+        assert.strictEqual(yield* call.pipe(budget.withRetryBudget({ key, schedule: atOnce }), Effect.flip), 2)
+        assert.include(yield* budget.state(key), { calls: 1, retries: 1, refused: 1 })
+      }
+    }))
+
   it.effect("asks about a retry without taking one", () =>
     Effect.gen(function*() {
       const budget = yield* RetryBudget
@@ -397,6 +408,23 @@ describe("the keys of a budget", () => {
       yield* TestClock.adjust("10 seconds")
       assert.strictEqual(yield* Effect.flip(withRetryBudget(call, { key, schedule: atOnce, times: 1 })), 3)
     }).pipe(under({ maxKeys: 2 })))
+
+  it.effect("that find no room get no leave for a retry, asked for or asked about", () =>
+    Effect.gen(function*() {
+      const budget = yield* RetryBudget
+      yield* use("a")
+      assert.isFalse(yield* budget.mayWithdraw(key))
+      assert.isFalse(yield* budget.withdraw(key))
+      assert.deepStrictEqual(yield* held, ["a"])
+    }).pipe(under({ maxKeys: 1 })))
+
+  it.effect("are forgotten two for each new one, so that a call never pays for all that are idle", () =>
+    Effect.gen(function*() {
+      yield* Effect.forEach(Array.from({ length: 10 }, (_, i) => `idle-${i}`), use)
+      yield* TestClock.adjust("10 seconds")
+      yield* use(key)
+      assert.strictEqual((yield* held).length, 9)
+    }).pipe(under()))
 
   it.effect("are found idle however many in use stand before them", () =>
     Effect.gen(function*() {
