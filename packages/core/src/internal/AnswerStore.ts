@@ -95,11 +95,15 @@ export class AnswerStore<Found> {
       const asked = this.fork(this.options.read(key))
       this.asked.add(asked)
       asked.addObserver(() => this.asked.delete(asked))
-      const late = Effect.flatMap(Effect.sleep(this.options.timeout), () => {
-        asked.interruptUnsafe()
-        return Effect.fail(new Cause.TimeoutError(`no answer within ${this.options.timeout} millis`))
-      })
-      return Effect.raceFirst(Fiber.join(asked), late)
+      const late = Effect.andThen(
+        Effect.sleep(this.options.timeout),
+        Effect.fail(new Cause.TimeoutError(`no answer within ${this.options.timeout} millis`))
+      )
+      // Let go only when it is known to be late: its interruption would be taken for its answer.
+      return Effect.ensuring(
+        Effect.raceFirst(Fiber.join(asked), late),
+        Effect.sync(() => asked.interruptUnsafe())
+      )
     }).pipe(
       Effect.catchCause((cause) =>
         Effect.as(publish({ _tag: "StoreFailed", key, operation: "read", cause }), undefined)
@@ -113,8 +117,8 @@ export class AnswerStore<Found> {
   )
 
   readonly end: Effect.Effect<void> = Effect.sync(() => {
-    // Not awaited, since a store may not let go.
-    for (const fiber of [...this.writers, ...this.readers.values(), ...this.asked]) fiber.interruptUnsafe()
+    // Not awaited, since a store may not let go. Readers let go of what they asked.
+    for (const fiber of [...this.writers, ...this.readers.values()]) fiber.interruptUnsafe()
   })
 
   private fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {

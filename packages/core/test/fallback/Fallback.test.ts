@@ -53,6 +53,10 @@ describe("a chain of fallbacks", () => {
         yield* rejected.pipe(Fallback.chain([Fallback.effect(Effect.succeed("mirrored"), { source: "Mirror" })])),
         degraded("mirrored", "Mirror")
       )
+      assert.deepStrictEqual(
+        yield* rejected.pipe(Fallback.chain([Fallback.effect(Effect.succeed("mirrored"))])),
+        degraded("mirrored", "Effect")
+      )
     }))
 
   it.effect("answers what a circuit rejects, and not what the dependency says", () =>

@@ -7,7 +7,7 @@ import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { SteppedClock } from "../SteppedClock.ts"
 import { settled } from "../support.ts"
-import { endingLate, listen, TestStore, told, unreachable } from "./support.ts"
+import { endingLate, listen, reasonIn, TestStore, told, unreachable } from "./support.ts"
 
 const key = "ACME"
 
@@ -70,6 +70,25 @@ describe("answers in a store", () => {
       yield* settled
       assert.strictEqual(store.sets, 2)
       assert.strictEqual(valueIn(store), 3)
+    }))
+
+  it.effect("are each written, however many were before", () =>
+    Effect.gen(function*() {
+      const store = new TestStore()
+      const quotes = yield* stored(store)
+      for (let value = 1; value <= 10; value++) {
+        yield* quotes.remember(key, value)
+        yield* settled
+        assert.strictEqual(valueIn(store), value)
+      }
+    }))
+
+  it.effect("are asked for each time, however often before", () =>
+    Effect.gen(function*() {
+      const store = new TestStore()
+      const quotes = yield* stored(store)
+      yield* Effect.replicateEffect(quotes.recall(key), 1_100)
+      assert.strictEqual(store.gets, 1_100)
     }))
 
   it.effect("are not written before the caller has its answer", () =>
@@ -178,6 +197,10 @@ describe("answers in a store", () => {
       yield* clock.setWall(-1)
       assert.isUndefined(yield* here.recall(key))
       assert.deepStrictEqual(told(yield* events), [`AnswerCorrupt ${key}`])
+      assert.strictEqual(
+        reasonIn(yield* events),
+        "an answer of 60001 millis in the future: the clocks of processes have to agree"
+      )
     }))
 
   it.effect.each<[string, string]>([
@@ -327,6 +350,8 @@ describe("a store that hangs", () => {
       yield* TestClock.adjust("500 millis")
       assert.isUndefined(yield* Fiber.join(fiber))
       assert.deepStrictEqual(told(yield* events), [`StoreFailed write ${key}`, "StoreFailed read other"])
+      const [, read] = yield* events
+      assert.deepInclude(reasonIn(read === undefined ? [] : [read]), { message: "no answer within 500 millis" })
       assert.strictEqual(interrupted, 2)
       store.beforeGet = Effect.void
       store.beforeSet = Effect.void
@@ -395,6 +420,39 @@ describe("the end of a scope", () => {
       assert.isUndefined(fiber.pollUnsafe())
       yield* TestClock.adjust("1 millis")
       assert.isDefined(fiber.pollUnsafe())
+    }))
+
+  it.effect("lets go of whatever the store is asked", () =>
+    Effect.gen(function*() {
+      const store = new TestStore()
+      let interrupted = 0
+      store.beforeGet = Effect.onInterrupt(Effect.never, () => Effect.sync(() => interrupted++))
+      const scope = yield* Scope.make()
+      const quotes = yield* Effect.provideService(stored(store), Scope.Scope, scope)
+      const fiber = yield* Effect.forkChild(quotes.recall(key), { startImmediately: true })
+      yield* settled
+      assert.strictEqual(store.gets, 1)
+      yield* Scope.close(scope, Exit.void)
+      yield* settled
+      assert.strictEqual(interrupted, 1)
+      assert.isDefined(fiber.pollUnsafe())
+    }))
+
+  it.effect("writes nothing any more once it is over", () =>
+    Effect.gen(function*() {
+      const store = new TestStore()
+      store.beforeSet = Effect.never
+      const scope = yield* Scope.make()
+      const quotes = yield* Effect.provideService(stored(store, { storeTimeout: "200 millis" }), Scope.Scope, scope)
+      for (let i = 0; i < 12; i++) yield* quotes.remember(`key-${i}`, i)
+      yield* settled
+      yield* TestClock.adjust("100 millis")
+      const fiber = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("200 millis")
+      assert.isDefined(fiber.pollUnsafe())
+      assert.strictEqual(store.sets, 8)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(store.sets, 8)
     }))
 
   it.effect("can be had before it, for a process that is about to be frozen", () =>

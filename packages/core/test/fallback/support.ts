@@ -1,6 +1,6 @@
 /** What the tests of fallbacks share: a store that does as it is told, and a listener. */
 import { CircuitOpen, Fallback, type FallbackEvent } from "@reclose/core"
-import { Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Scope, Stream } from "effect"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { settled } from "../support.ts"
@@ -66,8 +66,12 @@ export const told = (events: ReadonlyArray<FallbackEvent>): ReadonlyArray<string
       ? `StepFailed ${event.source}`
       : event._tag === "StoreFailed"
       ? `StoreFailed ${event.operation} ${event.key}`
-      : `AnswerCorrupt ${event.key}`
+      : `${event._tag} ${event.key}`
   )
+
+/** What the first of them says went wrong. */
+export const reasonIn = ([event]: ReadonlyArray<FallbackEvent>): unknown =>
+  event === undefined ? undefined : Cause.squash(event.cause)
 
 /** Runs a test in a scope whose end waits for a store that hangs, and moves the clock on for that. */
 export const endingLate = <A, E, R>(test: Effect.Effect<A, E, R>) =>
