@@ -1,7 +1,7 @@
 /** Where circuits are kept beyond the life of a breaker. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitStore, type Policy, TripRule, withBreaker } from "@reclose/core"
-import { Duration, Effect, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { closedAt, failing, key, over, phase, rejection, settled, state, succeeding, TestStore } from "./support.ts"
 
@@ -21,6 +21,27 @@ describe("the memory store", () => {
       assert.strictEqual(yield* versionOf("key-0"), closedAt(2).version)
       assert.isUndefined(yield* versionOf("key-1"))
       assert.strictEqual(yield* versionOf("key-2"), closedAt(1).version)
+    }).pipe(kept))
+
+  it.effect("tells whoever falls too far behind its changes that some were missed", () =>
+    Effect.gen(function*() {
+      const store = yield* CircuitStore
+      const gate = yield* Deferred.make<void>()
+      const heard: Array<string> = []
+      yield* Effect.forkScoped(
+        Stream.runForEach(store.changes ?? Stream.empty, ({ _tag }) =>
+          Effect.andThen(Effect.sync(() => heard.push(_tag)), Deferred.await(gate))),
+        { startImmediately: true }
+      )
+      yield* store.replace(key, undefined, closedAt(1))
+      yield* settled
+      for (let i = 0; i < 1_000; i++) {
+        yield* store.replace(`key-${i}`, undefined, closedAt(1))
+      }
+      yield* Deferred.succeed(gate, undefined)
+      yield* settled
+      assert.strictEqual(heard[0], "Changed")
+      assert.strictEqual(heard.at(-1), "Missed")
     }).pipe(kept))
 
   it.effect("keeps a circuit for a breaker that is built anew: phase, time, openings, override", () =>
