@@ -122,6 +122,23 @@ describe("forceClosed", () => {
     }).pipe(under(first)))
 })
 
+describe("a circuit that an operator keeps closed", () => {
+  it.effect.each(["forceClosed", "disable"] as const)(
+    "by %s stays so, though calls in flight grow too old",
+    (by) =>
+      Effect.gen(function*() {
+        yield* hold()
+        yield* act(by)
+        yield* hold()
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(yield* phase, "Closed")
+        assert.strictEqual(yield* succeeding, "42")
+        yield* act("release")
+        assert.strictEqual(yield* phase, "Open")
+      }).pipe(under({ ...first, tripRule: TripRule.inFlightAge({ olderThan: "5 seconds", calls: 1 }) }))
+  )
+})
+
 describe("disable", () => {
   it.effect("runs every call and measures none", () =>
     Effect.gen(function*() {

@@ -1,7 +1,7 @@
 /** What a changed policy does to a circuit in each phase, and to the calls that are under way. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, type Policy, PolicyError, TripRule } from "@reclose/core"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Exit } from "effect"
 import { TestClock } from "effect/testing"
 import { failing, failures, hold, isRejected, listen, phase, rejection, state, succeeding, under } from "../support.ts"
 
@@ -103,6 +103,17 @@ describe("a changed policy, for a closed circuit", () => {
       yield* hanging[1].interrupt
       assert.include((yield* state).readings[0], { calls: 0 })
     }).pipe(under({ tripRule: TripRule.inFlightAge({ olderThan: "10 seconds", calls: 10 }) })))
+
+  it.effect("takes no note of a call that began before there was a rule of their age", () =>
+    Effect.gen(function*() {
+      const before = yield* hold()
+      yield* update({ tripRule: TripRule.inFlightAge({ olderThan: "5 seconds", calls: 2 }) })
+      yield* hold()
+      yield* TestClock.adjust("5 seconds")
+      assert.include((yield* state).readings[0], { calls: 1 })
+      assert.deepStrictEqual<unknown>(yield* before.succeed, Exit.succeed("42"))
+      assert.include((yield* state).readings[0], { calls: 1 })
+    }).pipe(under({ tripRule: TripRule.consecutive(1) })))
 })
 
 describe("a changed policy, for an open circuit", () => {

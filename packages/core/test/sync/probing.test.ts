@@ -4,7 +4,7 @@ import { CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
 import type { Fate } from "@reclose/core/testing"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { key, transitionsOf } from "../support.ts"
-import { heard, pass, type Process, put, record, start } from "./processes.ts"
+import { asked, heard, pass, type Process, put, record, start } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -130,6 +130,21 @@ describe("an opening whose time is up", () => {
       })
       assert.strictEqual(yield* here.succeed, "42")
     }).pipe(kept))
+
+  it.effect.each(["disable", "forceOpen"] as const)(
+    "asks the store for no probe under an operator's %s",
+    (act) =>
+      Effect.gen(function*() {
+        const [here] = yield* elapsedPair()
+        yield* here.breaker[act](key)
+        yield* pass("1 second")
+        const before = yield* asked(here)
+        yield* here.succeed
+        yield* heard
+        assert.strictEqual(yield* asked(here), before)
+        assert.strictEqual(yield* here.phase, "Open")
+      }).pipe(kept)
+  )
 
   it.effect("and that others were granted all of rejects, once the store has said so", () =>
     Effect.gen(function*() {
