@@ -48,6 +48,33 @@ describe("a key that a snapshot brings while it is read", () => {
     }).pipe(kept))
 })
 
+describe("a key that comes to a full table", () => {
+  const open = { generation: 3, phase: { _tag: "Open", openings: 1, duration: 9_000, remaining: 9_000 } } as const
+
+  /** A process whose table is full of circuits that an operator holds open, and then of one that may go. */
+  const full = Effect.fnUntraced(function*(forced: number) {
+    yield* put(open)
+    const here = yield* start({ ...first, maxKeys: forced + 1 })
+    for (let i = 0; i < forced; i++) yield* here.breaker.forceOpen(`forced-${i}`)
+    yield* here.breaker.withBreaker(Effect.void, "idle")
+    return here
+  })
+
+  it.effect("is read where another one can make room, though not the first that is looked at", () =>
+    Effect.gen(function*() {
+      const here = yield* full(2)
+      assert.instanceOf(yield* here.succeed, CircuitOpen)
+      assert.strictEqual(yield* here.way.count("read", key), 1)
+    }).pipe(kept))
+
+  it.effect("is not read where none of the next 32 can: its call is not guarded", () =>
+    Effect.gen(function*() {
+      const here = yield* full(40)
+      assert.strictEqual(yield* here.succeed, "42")
+      assert.strictEqual(yield* here.way.count("read", key), 0)
+    }).pipe(kept))
+})
+
 describe("a key that was forgotten for others", () => {
   it.effect("is read again when it is used again", () =>
     Effect.gen(function*() {
