@@ -38,7 +38,23 @@ describe("a healthy call", () => {
     ["never, under a rule of failures in a row", TripRule.consecutive(5), 0],
     ["never, under a rate over calls", TripRule.failureRate({ window: 10 }), 0],
     ["at its end, under a rate over time", TripRule.failureRate({ window: "1 minute" }), 1],
-    ["at both ends, under a rule of slow calls", TripRule.slowCallRate({ slowerThan: "1 second", window: 10 }), 2]
+    ["at both ends, under a rule of slow calls", TripRule.slowCallRate({ slowerThan: "1 second", window: 10 }), 2],
+    ["at its end, under a rule of failures within a time", TripRule.failures({ failures: 5, window: "1 minute" }), 1],
+    [
+      "at its end, if one of several rules looks at times",
+      TripRule.any([TripRule.consecutive(5), TripRule.failureRate({ window: "1 minute" })]),
+      1
+    ],
+    [
+      "at both ends, if one of several rules that have to be met together is of slow calls",
+      TripRule.all([TripRule.consecutive(5), TripRule.slowCallRate({ slowerThan: "1 second", window: 10 })]),
+      2
+    ],
+    [
+      "as for a rule of calls in flight, if one of several is such a rule",
+      TripRule.any([TripRule.consecutive(5), TripRule.inFlightAge({ olderThan: "1 second", calls: 5 })]),
+      3
+    ]
   ])("reads the clock %s", ([, tripRule, reads]) =>
     counting({ tripRule }, (clock) =>
       Effect.gen(function*() {
