@@ -42,6 +42,8 @@ const fields = { maxKeys, storeTimeout: Reader.field(Reader.duration("1 millis",
 interface Found<A> extends Answer<A> {
   /** Whether this process wrote it. */
   readonly isOwn: boolean
+  /** Which answer this process held when it asked. */
+  readonly mark: object | undefined
 }
 
 /**
@@ -124,16 +126,21 @@ export const make = Effect.fnUntraced(function*<A>(
 
   const answerStore = new AnswerStore<Found<A>>({
     read: (key) =>
-      Effect.flatMap(store.get(prefix + key), (text) =>
-        text === undefined ? Effect.undefined : decode(text).pipe(
-          Effect.flatMap(({ time, value, writer: by }) => {
-            const age = now() - time
-            return age >= -clockTolerance
-              ? Effect.succeed({ value, age: Math.max(age, 0), isOwn: by === writer })
-              : Effect.fail(`an answer of ${-age} millis in the future: the clocks of processes have to agree`)
-          }),
-          Effect.catchCause((cause) => corrupt(key, cause))
-        )),
+      Effect.suspend(() => {
+        const mark = answers.mark(key)
+        return Effect.flatMap(store.get(prefix + key), (text) =>
+          text === undefined ? Effect.undefined : decode(text).pipe(
+            Effect.flatMap(({ time, value, writer: by }) => {
+              const age = now() - time
+              return age >= -clockTolerance
+                ? Effect.succeed({ value, age: Math.max(age, 0), isOwn: by === writer, mark })
+                : Effect.fail(`an answer of ${-age} millis in the future: the clocks of processes have to agree`)
+            }),
+            Effect.catchCause((cause) =>
+              corrupt(key, cause)
+            )
+          ))
+      }),
     write: (key) =>
       Effect.suspend(() => {
         const held = answers.get(key)
@@ -151,8 +158,10 @@ export const make = Effect.fnUntraced(function*<A>(
   /** The younger of both. */
   const latest = (held: Answer<A> | undefined, found: Found<A> | undefined, key: string): Answer<A> | undefined => {
     if (held === undefined || found === undefined) return held ?? found
-    // What the store holds before this process's own answer reaches it is older, whatever the clocks say.
-    return found.isOwn || held.age <= found.age || answerStore.isSaving(key) ? held : found
+    // What the store holds before this process's own answer reaches it is older, whatever the clocks say: also where that
+    // answer came, and was written, while the store was asked.
+    const isOlder = found.isOwn || answers.mark(key) !== found.mark || answerStore.isSaving(key)
+    return isOlder || held.age <= found.age ? held : found
   }
 
   return {

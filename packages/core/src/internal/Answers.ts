@@ -27,6 +27,11 @@ export class Answers<A> {
     this.clock = clock
   }
 
+  /** What stands for the latest answer of a key: one object for each answer, whatever its value. */
+  mark(key: string): object | undefined {
+    return this.held.get(key)
+  }
+
   get(key: string): Answer<A> | undefined {
     const held = this.held.get(key)
     return held && { value: held.value, age: this.now() - held.at }

@@ -152,6 +152,27 @@ describe("answers in a store", () => {
       yield* Deferred.succeed(gate, undefined)
     }))
 
+  it.effect("are this process's own where they came while the store was asked, whatever the clocks of others say", () =>
+    Effect.gen(function*() {
+      const store = new TestStore()
+      const clock = new SteppedClock()
+      const [here, there] = yield* Effect.all([stored(store), stored(store)]).pipe(
+        Effect.provideService(Clock.Clock, clock)
+      )
+      yield* there.remember(key, 1)
+      yield* settled
+      yield* clock.setWall(-30_000)
+      const gate = yield* Deferred.make<void>()
+      store.afterGet = Deferred.await(gate)
+      const recall = yield* Effect.forkChild(here.recall(key), { startImmediately: true })
+      yield* here.remember(key, 2)
+      yield* settled
+      assert.strictEqual(valueIn(store), 2)
+      yield* clock.step("1 second")
+      yield* Deferred.succeed(gate, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(recall), remembered(2, "1 second"))
+    }))
+
   it.effect("are as old as they are, however late they are written", () =>
     Effect.gen(function*() {
       const store = new TestStore()

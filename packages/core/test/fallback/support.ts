@@ -25,12 +25,14 @@ export class TestStore {
   /** What happens before it is read or written. */
   beforeGet: Effect.Effect<void, KeyValueStore.KeyValueStoreError> = nothing
   beforeSet: Effect.Effect<void, KeyValueStore.KeyValueStoreError> = nothing
+  /** What happens between its being read and the answer. */
+  afterGet: Effect.Effect<void> = nothing
 
   readonly service = KeyValueStore.makeStringOnly({
     get: (key) =>
       Effect.suspend(() => {
         this.gets++
-        return Effect.map(this.beforeGet, () => this.held.get(key))
+        return Effect.flatMap(this.beforeGet, () => Effect.as(this.afterGet, this.held.get(key)))
       }),
     set: (key, value) =>
       Effect.suspend(() => {
