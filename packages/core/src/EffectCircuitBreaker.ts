@@ -16,6 +16,7 @@
  *   is the same value). Their `transitions` then show what any of them did, and end with the store's scope.
  * - An opening lasts at most 7 days, a schedule of `openDuration` has to recur at least once, and `idleTimeToLive` is
  *   1 second to 30 days. `make` and `layer` die with a `PolicyError` otherwise.
+ * - `consecutive` and the `size` of `rate` are at most 1,000,000, or `make` and `layer` die likewise.
  * - A key is 1 to 512 characters, none of them a control character. A call with another one dies with a `PolicyError`.
  * - There is no `layerStoreRedis`: provide a store of this toolkit to `layerStore`.
  *

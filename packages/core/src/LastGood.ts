@@ -68,6 +68,10 @@ const fields = { maxKeys }
  * Ages are monotonic: no step of the wall clock makes an answer younger or older. Fails with a `PolicyError` for a
  * `maxKeys` out of bounds.
  *
+ * **Gotchas**
+ *
+ * While a process is frozen, or its machine asleep, the monotonic clock may stand still, and answers grow no older.
+ *
  * **Example** (The latest, with its age)
  *
  * ```ts

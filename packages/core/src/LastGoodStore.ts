@@ -72,6 +72,10 @@ const clockTolerance = 60_000
  * A `KeyValueStore` has no expiry: it keeps a record for each key until somebody removes it. It has no compare-and-set
  * either: if two processes write at the same moment, the answer that stays may be the older one by as long as a write takes.
  *
+ * A write that failed is not made again: the answer stays with this process, and the store keeps the one before.
+ *
+ * What this process remembers grows no older while it is frozen, as in `LastGood.memory`.
+ *
  * **Example** (An answer that outlives its process)
  *
  * ```ts

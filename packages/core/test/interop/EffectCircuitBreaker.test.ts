@@ -149,6 +149,8 @@ describe("EffectCircuitBreaker", () => {
       for (
         const mistake of [
           Effect.asVoid(Ours.make({ ...options, openDuration: Schedule.recurs(0) })),
+          Effect.asVoid(Ours.make({ ...options, tripPolicy: Ours.consecutive(1_000_001) })),
+          Effect.asVoid(Ours.make({ ...options, tripPolicy: Ours.rate({ size: 1_000_001 }) })),
           breaker.execute(Effect.void, { key: "" }),
           breaker.state(""),
           Effect.asVoid(Ours.make(options)).pipe(Effect.provide(Ours.layerStoreMemory({ idleTimeToLive: "31 days" })))
