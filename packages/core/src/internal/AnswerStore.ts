@@ -63,9 +63,11 @@ export class AnswerStore<Found> {
     if (key === undefined) return Effect.void
     this.waiting.delete(key)
     this.writing.add(key)
-    return this.options.write(key).pipe(
-      Effect.timeout(this.options.timeout),
+    const asked = this.fork(this.options.write(key))
+    return this.inTime(asked).pipe(
       Effect.catchCause((cause) => publish({ _tag: "StoreFailed", key, operation: "write", cause })),
+      // Told of when it is late, and counted until it has ended.
+      Effect.andThen(Fiber.await(asked)),
       Effect.ensuring(Effect.sync(() => this.writing.delete(key))),
       Effect.andThen(this.saving)
     )
@@ -95,20 +97,22 @@ export class AnswerStore<Found> {
       const asked = this.fork(this.options.read(key))
       this.asked.add(asked)
       asked.addObserver(() => this.asked.delete(asked))
-      const late = Effect.andThen(
-        Effect.sleep(this.options.timeout),
-        Effect.fail(new Cause.TimeoutError(`no answer within ${this.options.timeout} millis`))
-      )
-      // Let go only when it is known to be late: its interruption would be taken for its answer.
-      return Effect.ensuring(
-        Effect.raceFirst(Fiber.join(asked), late),
-        Effect.sync(() => asked.interruptUnsafe())
-      )
+      return this.inTime(asked)
     }).pipe(
       Effect.catchCause((cause) =>
         Effect.as(publish({ _tag: "StoreFailed", key, operation: "read", cause }), undefined)
       )
     )
+  }
+
+  /** What the store answers, if it does in time. */
+  private inTime<A>(asked: Fiber.Fiber<A, unknown>): Effect.Effect<A, unknown> {
+    const late = Effect.andThen(
+      Effect.sleep(this.options.timeout),
+      Effect.fail(new Cause.TimeoutError(`no answer within ${this.options.timeout} millis`))
+    )
+    // Let go only when it is known to be late: its interruption would be taken for its answer.
+    return Effect.ensuring(Effect.raceFirst(Fiber.join(asked), late), Effect.sync(() => asked.interruptUnsafe()))
   }
 
   /** Waits until all that waits is written, or the store has had its time. */

@@ -356,6 +356,20 @@ describe("a store that hangs", () => {
       }).pipe(endingLate)
   )
 
+  it.effect.each(hanging)("and %s is told of when a write is late", ([, hang]) =>
+    Effect.gen(function*() {
+      const events = yield* listen()
+      const store = new TestStore()
+      store.beforeSet = hang(Effect.never)
+      const quotes = yield* stored(store)
+      yield* quotes.remember(key, 42)
+      yield* settled
+      yield* TestClock.adjust("499 millis")
+      assert.deepStrictEqual(told(yield* events), [])
+      yield* TestClock.adjust("1 millis")
+      assert.deepStrictEqual(told(yield* events), [`StoreFailed write ${key}`])
+    }).pipe(endingLate))
+
   it.effect("is let go after storeTimeout, on both sides, and asked again", () =>
     Effect.gen(function*() {
       const events = yield* listen()
