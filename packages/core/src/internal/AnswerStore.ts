@@ -15,6 +15,8 @@ const maxWrites = 4
 /** How many keys are read at once. */
 const maxReads = 1000
 
+const crowded = Cause.fail(new Cause.ExceededCapacityError(`not asked: ${maxReads} questions have no answer yet`))
+
 export interface AnswerStoreOptions<Found> {
   readonly read: (key: string) => Effect.Effect<Found | undefined, unknown>
   /** Writes the latest answer of a key. */
@@ -83,7 +85,7 @@ export class AnswerStore<Found> {
     return Effect.suspend(() => {
       let reader = this.readers.get(key)
       if (reader === undefined) {
-        if (this.asked.size === maxReads) return Effect.undefined
+        if (this.asked.size === maxReads) return this.failedToRead(key, crowded)
         reader = this.fork(this.ask(key))
         this.readers.set(key, reader)
         reader.addObserver(() => this.readers.delete(key))
@@ -99,10 +101,12 @@ export class AnswerStore<Found> {
       asked.addObserver(() => this.asked.delete(asked))
       return this.inTime(asked)
     }).pipe(
-      Effect.catchCause((cause) =>
-        Effect.as(publish({ _tag: "StoreFailed", key, operation: "read", cause }), undefined)
-      )
+      Effect.catchCause((cause) => this.failedToRead(key, cause))
     )
+  }
+
+  private failedToRead(key: string, cause: Cause.Cause<unknown>): Effect.Effect<undefined> {
+    return Effect.as(publish({ _tag: "StoreFailed", key, operation: "read", cause }), undefined)
   }
 
   /** What the store answers, if it does in time. */

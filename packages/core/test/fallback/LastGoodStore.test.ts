@@ -428,6 +428,10 @@ describe("a store that hangs", () => {
       yield* TestClock.adjust("1 millis")
       yield* Fiber.awaitAll(fibers)
       assert.strictEqual(store.gets, 1_000)
+      const events = yield* listen()
+      assert.isUndefined(yield* quotes.recall(key))
+      assert.deepStrictEqual(told(yield* events), [`StoreFailed read ${key}`])
+      assert.deepInclude(reasonIn(yield* events), { message: "not asked: 1000 questions have no answer yet" })
     }))
 })
 
