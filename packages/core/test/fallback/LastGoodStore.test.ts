@@ -370,6 +370,24 @@ describe("a store that hangs", () => {
       assert.deepStrictEqual(told(yield* events), [`StoreFailed write ${key}`])
     }).pipe(endingLate))
 
+  it.effect("and can't be interrupted never replaces a later answer by one that it was late with", () =>
+    Effect.gen(function*() {
+      const store = new TestStore()
+      const gate = yield* Deferred.make<void>()
+      store.beforeSet = Effect.uninterruptible(Deferred.await(gate))
+      const quotes = yield* stored(store)
+      yield* quotes.remember(key, 41)
+      yield* settled
+      yield* TestClock.adjust("1 second")
+      store.beforeSet = Effect.void
+      yield* quotes.remember(key, 42)
+      yield* settled
+      assert.strictEqual(store.sets, 1)
+      yield* Deferred.succeed(gate, undefined)
+      yield* settled
+      assert.strictEqual(valueIn(store), 42)
+    }))
+
   it.effect("is let go after storeTimeout, on both sides, and asked again", () =>
     Effect.gen(function*() {
       const events = yield* listen()
