@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, TripRule } from "@reclose/core"
 import { GuardedHttpClient, type HttpPolicy, TimeLimits } from "@reclose/http"
 import { ByteSize, Cause, Effect, Exit, Fiber, Stream } from "effect"
-import { HttpClient, HttpClientError, HttpIncomingMessage } from "effect/http"
+import { HttpClient, HttpClientError, HttpClientResponse, HttpIncomingMessage } from "effect/http"
+import { TestClock } from "effect/testing"
 import { type ClientName, clientNames, countsOf, guarded, guardedOver, kindOf, stateOf, text } from "./clients.ts"
 import { makeUpstream, status, until } from "./Upstream.ts"
 
@@ -112,6 +113,15 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       yield* settled(response.url, { failed: 1 })
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
     }).pipe(inSitu(client, { timeLimits: { body: "300 millis" } })))
+
+  it.live("a stream is waited for no longer than for a whole body, however long it may be silent", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const response = yield* get(upstream.url("/hang-chunked"))
+      assert.strictEqual(limitOf(yield* Effect.exit(Stream.runDrain(response.stream))), "body")
+      yield* settled(response.url, { failed: 1 })
+      assert.isTrue(yield* until(() => upstream.sockets.size === 0))
+    }).pipe(inSitu(client, { timeLimits: { body: "100 millis", bodyIdle: "2 seconds" } })))
 
   it.live("who has read enough of a stream had a success, and its connection is closed", () =>
     Effect.gen(function*() {
@@ -407,4 +417,29 @@ describe("a classifier of a program's own", () => {
         throw new Error("a bug")
       }
     })))
+})
+
+describe("the time that is left for a body", () => {
+  it.effect("is what a stream's reader has not waited yet", () => {
+    let source: ReadableStreamDefaultController<Uint8Array> | undefined
+    const body = new ReadableStream<Uint8Array>({ start: (controller) => void (source = controller) })
+    const client = HttpClient.make((request) => Effect.succeed(HttpClientResponse.fromWeb(request, new Response(body))))
+    return Effect.gen(function*() {
+      const response = yield* get("http://quotes.example/latest")
+      let pieces = 0
+      const reading = yield* Effect.forkChild(
+        Stream.runForEach(response.stream, () => Effect.sync(() => void pieces++)),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("8 seconds")
+      source?.enqueue(new Uint8Array(1))
+      assert.isTrue(yield* TestClock.withLive(until(() => pieces === 1)))
+      yield* TestClock.adjust("1999 millis")
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(limitOf(yield* Fiber.await(reading)), "body")
+    }).pipe(
+      Effect.provide(guardedOver(client, { policy: { timeLimits: { body: "10 seconds", bodyIdle: "9 seconds" } } }))
+    )
+  })
 })

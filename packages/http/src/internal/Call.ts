@@ -9,6 +9,7 @@ import * as Outcome from "@reclose/core/Outcome"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -169,12 +170,13 @@ export class Call extends Waiting<Limit> {
     return Effect.suspend(() => this.isOpen ? Effect.flatMap(inspected, () => reading) : reading)
   }
 
-  /** Waits for the dependency within a limit. */
+  /** Waits for the dependency within a limit, and for no longer than is left of the whole body's. */
   await<A, E>(
     read: Effect.Effect<A, E>,
     limit: "body" | "bodyIdle",
     response: HttpClientResponse,
-    onExit: (exit: Exit.Exit<A, E | HttpClientError>) => void
+    onExit: (exit: Exit.Exit<A, E | HttpClientError>) => void,
+    waited = 0
   ): Effect.Effect<A, E | HttpClientError> {
     return Effect.withFiber((reader) =>
       Effect.callback((resume) => {
@@ -184,8 +186,10 @@ export class Call extends Waiting<Limit> {
         // Somebody reads, so the call is no longer unread; that ends here even where reading has no limit.
         this.deadlines?.end(this)
         this.calls.limits[limit]?.begin(reading)
+        const watch = limit === "bodyIdle" ? this.watchRest(reading, waited) : undefined
         fiber.addObserver((ended) => {
           reading.deadlines?.end(reading)
+          watch?.interruptUnsafe()
           this.readings.delete(reading)
           const exit = reading.late === undefined
             ? ended
@@ -195,6 +199,15 @@ export class Call extends Waiting<Limit> {
         })
         return Fiber.interrupt(fiber)
       })
+    )
+  }
+
+  /** What is left of the whole body's limit differs by reader: a timer of its own, where it is less than for a piece. */
+  private watchRest(reading: Reading, waited: number): Fiber.Fiber<void> | undefined {
+    const { body, bodyIdle } = this.calls.limits
+    if (body === undefined || bodyIdle === undefined || body.millis - waited >= bodyIdle.millis) return undefined
+    return Effect.runFork(
+      Effect.map(this.calls.clock.sleep(Duration.millis(body.millis - waited)), () => reading.expire("body"))
     )
   }
 
@@ -268,7 +281,7 @@ class Reading extends Waiting<Limit> {
   }
 
   expire(limit: TimeLimit): void {
-    this.late = limit
+    this.late ??= limit
     this.fiber.interruptUnsafe()
   }
 

@@ -51,11 +51,12 @@ export class GuardedResponse extends ForwardingResponse {
         let waited = 0
         const next = Effect.suspend(() => {
           const since = call.now()
-          return call.await(pull, "bodyIdle", original, (exit) => {
+          const ended = (exit: Exit.Exit<unknown, unknown>) => {
             waited += call.now() - since
             if (exit._tag === "Failure") call.end(isDone(exit.cause) ? Exit.void : exit)
             else call.pause()
-          })
+          }
+          return call.await(pull, "bodyIdle", original, ended, waited)
         })
         const bounded = Effect.flatMap(next, (chunk) => {
           const late = call.tooLate(waited, original)
