@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, LastGoodStore, Outcome, TripRule } from "@reclose/core"
 import { GuardedHttpClient, HttpBreaker, type HttpPolicy, StaleAnswer } from "@reclose/http"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Fiber, Layer, Stream } from "effect"
 import { HttpClient, type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import { KeyValueStore } from "effect/persistence"
 import { TestClock } from "effect/testing"
@@ -243,6 +243,36 @@ describe("a stale answer", () => {
       policy: { stale: { maxAge: "1 minute", when: "failed" } },
       breaker: { tripRule: TripRule.consecutive(100) }
     }))))
+
+  it.live("leaves no connection behind when who waits for it goes", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      let isAsked = false
+      const lastGood = {
+        remember: () => Effect.void,
+        recall: () => Effect.andThen(Effect.sync(() => void (isAsked = true)), Effect.never),
+        flush: Effect.void
+      }
+      // Held, or the garbage collector would close it.
+      const held: Array<HttpClientResponse.HttpClientResponse> = []
+      const holding = Layer.provide(
+        Layer.effect(
+          HttpClient.HttpClient,
+          Effect.map(HttpClient.HttpClient, HttpClient.tap((response) => Effect.sync(() => void held.push(response))))
+        ),
+        clients.undici
+      )
+      upstream.next.push(status(503, {}, "x".repeat(10_000_000)))
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.forkChild(answerOf(get(upstream.url("/"))))
+        assert.isTrue(yield* until(() => isAsked))
+        yield* Fiber.interrupt(fiber)
+        assert.isTrue(yield* until(() => upstream.underWay === 0))
+        assert.strictEqual(held.length, 1)
+      }).pipe(
+        Effect.provide(guardedBy(holding, { policy: { stale: { maxAge: "1 minute", when: "failed", lastGood } } }))
+      )
+    }), 15_000)
 
   it.live("may outlive its process, in a store", () =>
     Effect.gen(function*() {

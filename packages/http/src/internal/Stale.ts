@@ -96,15 +96,21 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
           }))
   })
 
-/** Frees the connection of an answer that another one stands in for: beside the caller, who has one. It ends by itself. */
+/**
+ * Frees the connection of an answer that another one stands in for, or that nobody waits for any more: beside the caller,
+ * who has one or is gone. It ends by itself.
+ */
 const standIn = <E>(
   recalled: Effect.Effect<HttpClientResponse, E>,
   unwanted: HttpClientResponse | undefined
-): Effect.Effect<HttpClientResponse, E> =>
-  Effect.tap(
-    recalled,
-    (served) => unwanted === undefined || served === unwanted ? Effect.void : Effect.forkDetach(discard(unwanted))
+): Effect.Effect<HttpClientResponse, E> => {
+  if (unwanted === undefined) return recalled
+  const free = Effect.asVoid(Effect.forkDetach(discard(unwanted)))
+  return Effect.tap(
+    Effect.onInterrupt(recalled, () => free),
+    (served) => served === unwanted ? Effect.void : free
   )
+}
 
 /** A response whose body is remembered when it has been read to its end. */
 class KeptResponse extends ForwardingResponse {
