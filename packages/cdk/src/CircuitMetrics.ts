@@ -77,6 +77,13 @@ export interface MetricOptions {
   readonly label?: string | undefined
 }
 
+/** What CloudWatch takes for the value of a dimension, as programs write it: what does not fit is percent-encoded. */
+const toDimensionValue = (text: string): string =>
+  text
+    .replaceAll(/\p{Surrogate}/gu, "\ufffd")
+    .replaceAll(/[^\x20-\x24\x26-\x7e]/gu, (character) => encodeURIComponent(character))
+    .slice(0, 1_024)
+
 /** A count of a minute is the sum of what its processes wrote, a level is the largest of them. */
 const statisticOf = (name: MetricName): string => name === names.openCircuits ? Stats.MAXIMUM : Stats.SUM
 
@@ -85,7 +92,8 @@ const statisticOf = (name: MetricName): string => name === names.openCircuits ? 
  *
  * **Details**
  *
- * Counts are read as their sum, `OpenCircuits` as its maximum.
+ * Counts are read as their sum, `OpenCircuits` as its maximum. Names are written as they are in the program: what
+ * CloudWatch takes for no dimension is percent-encoded here, as it is there.
  *
  * **Example** (An alarm of your own)
  *
@@ -118,8 +126,8 @@ export const metric = (
     namespace: space,
     metricName: name,
     dimensionsMap: {
-      [dimensions.service]: service,
-      ...(circuit === undefined ? {} : { [dimensions.circuit]: circuit })
+      [dimensions.service]: toDimensionValue(service),
+      ...(circuit === undefined ? {} : { [dimensions.circuit]: toDimensionValue(circuit) })
     },
     statistic: statisticOf(name),
     period,
@@ -161,7 +169,7 @@ export const byCircuit = (
     }
   }
   const schema = [space, dimensions.service, dimensions.circuit].map((part) => `"${part}"`).join(",")
-  const query = `{${schema}} MetricName="${name}" "${dimensions.service}"="${service}"`
+  const query = `{${schema}} MetricName="${name}" "${dimensions.service}"="${toDimensionValue(service)}"`
   return new SearchExpression({
     expression: `SEARCH('${query}', '${statisticOf(name)}', ${period.toSeconds()})`,
     label,

@@ -18,6 +18,20 @@ describe("a metric", () => {
     assert.deepStrictEqual(Object.keys(dimensions), Object.values(CircuitMetrics.dimensions))
   })
 
+  it.each([
+    ["100%", "100%25"],
+    ["größe 😀", "gr%C3%B6%C3%9Fe %F0%9F%98%80"],
+    ["\ud800", "%EF%BF%BD"],
+    ["a\tb", "a%09b"],
+    ["https://quotes.example:443/v1", "https://quotes.example:443/v1"]
+  ])("of %j is that of the dimension that is written for it", (name, value) => {
+    assert.deepStrictEqual(CircuitMetrics.metric("CallsFailed", { service: name, circuit: name }).dimensions, {
+      service: value,
+      circuit: value
+    })
+    assert.include(CircuitMetrics.byCircuit("CallsFailed", { service: name }).expression, `"service"="${value}"`)
+  })
+
   it("is a sum, and a maximum where it is a level", () => {
     for (const name of Object.values(CircuitMetrics.names)) {
       const { namespace, period, statistic } = CircuitMetrics.metric(name, { service: "worker" })
