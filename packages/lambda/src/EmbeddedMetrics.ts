@@ -26,6 +26,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import process from "node:process"
 import { BeforeResponse } from "./BeforeResponse.ts"
@@ -182,15 +183,21 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
     })
     const drained = Effect.repeat(turns, { while: (hasMore) => hasMore() })
 
-    const emit = Effect.gen(function*() {
+    // One after the other: what one invocation has listed is out of date where another one has told of what came after.
+    const telling = yield* Semaphore.make(1)
+    const taken = telling.withPermit(Effect.gen(function*() {
       // Looking may find that a trial is over, which is an event.
       const states = yield* breaker.list
       yield* drained
-      const timestamp = yield* Clock.currentTimeMillis
-      const { circuits, leftOut, service } = tally.take(states, {
+      return tally.take(states, {
         label: (key) => Option.map(Option.fromUndefinedOr(circuit(key)), toDimensionValue),
         maxCircuits
       })
+    }))
+
+    const emit = Effect.gen(function*() {
+      const { circuits, leftOut, service } = yield* taken
+      const timestamp = yield* Clock.currentTimeMillis
       if (service === undefined) return
       const base = { timestamp, namespace: options.namespace ?? namespace }
       const serviceValue = toDimensionValue(options.service)

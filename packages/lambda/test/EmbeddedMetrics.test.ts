@@ -259,6 +259,28 @@ describe("metrics of an invocation", () => {
     }))
 })
 
+describe("metrics of invocations at once", () => {
+  it.effect("count each call once, whichever of them ends first", () =>
+    Effect.gen(function*() {
+      const turns = (count: number) => Effect.repeat(Effect.yieldNow, { times: count })
+      for (let one = 0; one < 8; one++) {
+        for (let other = 0; other < 8; other++) {
+          const { invoke } = yield* start()
+          const before = yield* invoke(Effect.replicateEffect(succeed(), 5))
+          const during = yield* Effect.all([
+            invoke(turns(one)),
+            invoke(Effect.all([turns(other), trip("news"), turns(1), succeed()]))
+          ], { concurrency: "unbounded" })
+          const after = yield* invoke(succeed())
+          const lines = [before, ...during, after].flatMap(({ lines }) => lines)
+          const sum = (name: string) =>
+            lines.reduce((sum, line) => line["circuit"] === undefined ? sum + Number(line[name]) : sum, 0)
+          assert.deepStrictEqual([one, other, sum(names.callsSucceeded), sum(names.callsFailed)], [one, other, 7, 2])
+        }
+      }
+    }))
+})
+
 describe("metrics of the store", () => {
   const faulty = FaultyStore.layer().pipe(Layer.provide(CircuitStore.layerMemory))
 
