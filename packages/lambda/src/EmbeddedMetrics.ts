@@ -135,6 +135,7 @@ export const Sink: Context.Reference<{
  *   not counted.
  * - A breaker keeps the newest 256 events until they are taken. What happens to more circuits than that in one go, as by
  *   restoring a snapshot, is counted in part.
+ * - A circuit that makes room for another one, beyond `maxKeys` of its policy, takes along what was not told of its calls.
  * - Lambda loses nothing that was written, and CloudWatch may count a line twice.
  *
  * **Example** (A function with metrics)
