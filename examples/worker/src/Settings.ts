@@ -125,6 +125,12 @@ const all = <R extends Readonly<Record<string, Checked<unknown>>>>(
   return Result.succeed(Object.fromEntries(values) as { [K in keyof R]: R[K] extends Checked<infer A> ? A : never })
 }
 
+/**
+ * A call that outlives its invocation is interrupted, which says nothing of its dependency: the circuit of one that hangs
+ * would never open. So a call is over before the function's 30 seconds are, unless the policy says otherwise.
+ */
+const timeLimits: HttpPolicy.HttpPolicy["timeLimits"] = { headers: "10 seconds", body: "10 seconds" }
+
 /** Reads the settings from the environment. */
 export const read: Effect.Effect<Settings["Service"], SettingsError> = Effect.gen(function*() {
   const checked = all({
@@ -138,5 +144,5 @@ export const read: Effect.Effect<Settings["Service"], SettingsError> = Effect.ge
   })
   if (Result.isFailure(checked)) return yield* new SettingsError({ mistakes: checked.failure })
   const { policies: { circuits, http }, ...settings } = checked.success
-  return { ...settings, circuits, http }
+  return { ...settings, circuits, http: { ...http, timeLimits: { ...timeLimits, ...http.timeLimits } } }
 })
