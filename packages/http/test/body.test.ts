@@ -123,6 +123,22 @@ describe.each(clientNames)("the body of an answer, over %s", (client) => {
       assert.isTrue(yield* until(() => upstream.sockets.size === 0))
     }).pipe(inSitu(client, { timeLimits: { body: "100 millis", bodyIdle: "2 seconds" } })))
 
+  it.live("a second reader who finds it taken says nothing of the dependency", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const response = yield* get(upstream.url("/drip?millis=5"))
+      let pieces = 0
+      const reading = yield* Effect.forkChild(
+        Stream.runForEach(Stream.take(response.stream, 10), () => Effect.sync(() => void pieces++))
+      )
+      assert.isTrue(yield* until(() => pieces > 1))
+      const second = yield* Effect.forkChild(Effect.exit(response.text))
+      const third = yield* Effect.forkChild(Effect.exit(Stream.runDrain(response.stream)))
+      yield* Fiber.join(reading)
+      yield* settled(response.url, { succeeded: 1 })
+      yield* Fiber.interruptAll([second, third])
+    }).pipe(inSitu(client)))
+
   it.live("who has read enough of a stream had a success, and its connection is closed", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

@@ -46,6 +46,7 @@ export class Call extends Waiting<Limit> {
   /** Who waits for the body at present. A response may be handed to several, so none of them may end another one's time. */
   private readonly readings = new Set<Reading>()
   private isSent = false
+  private isTaken = false
   /** Whether the end of the body is still to come. */
   isOpen = false
   private total: TotalTime | undefined = undefined
@@ -159,15 +160,25 @@ export class Call extends Waiting<Limit> {
 
   /** Reads a body at once. */
   whole<A>(read: Effect.Effect<A, HttpClientError>, response: HttpClientResponse): Effect.Effect<A, HttpClientError> {
-    const { classifyBody } = this.calls
-    const reading = this.await(read, "body", response, (exit) => this.end(exit))
-    if (classifyBody === undefined) return reading
-    const inspected = this.await(response.text, "body", response, (exit) => {
-      if (exit._tag === "Success") this.attempt(() => classifyBody(response, exit.value))
-      this.end(exit)
+    return Effect.suspend(() => {
+      const { classifyBody } = this.calls
+      const isHeard = this.take()
+      const reading = this.await(read, "body", response, (exit) => isHeard ? this.end(exit) : this.pause())
+      if (classifyBody === undefined || !isHeard || !this.isOpen) return reading
+      const inspected = this.await(response.text, "body", response, (exit) => {
+        if (exit._tag === "Success") this.attempt(() => classifyBody(response, exit.value))
+        this.end(exit)
+      })
+      // Clients keep a body that was read at once, so it can be read again.
+      return Effect.flatMap(inspected, () => reading)
     })
-    // Clients keep a body that was read at once, so it can be read again.
-    return Effect.suspend(() => this.isOpen ? Effect.flatMap(inspected, () => reading) : reading)
+  }
+
+  /** Begins to read; tells whether it is the first to do so. Others may find the body taken, which is nobody's failure. */
+  take(): boolean {
+    const isFirst = !this.isTaken
+    this.isTaken = true
+    return isFirst
   }
 
   /** Waits for the dependency within a limit, and for no longer than is left of the whole body's. */

@@ -49,11 +49,13 @@ export class GuardedResponse extends ForwardingResponse {
       }
       return Stream.transformPull(original.stream, (pull, scope) => {
         let waited = 0
+        const isHeard = call.take()
+        const end = (exit: Exit.Exit<unknown, unknown>) => isHeard ? call.end(exit) : call.pause()
         const next = Effect.suspend(() => {
           const since = call.now()
           const ended = (exit: Exit.Exit<unknown, unknown>) => {
             waited += call.now() - since
-            if (exit._tag === "Failure") call.end(isDone(exit.cause) ? Exit.void : exit)
+            if (exit._tag === "Failure") end(isDone(exit.cause) ? Exit.void : exit)
             else call.pause()
           }
           return call.await(pull, "bodyIdle", original, ended, waited)
@@ -61,12 +63,12 @@ export class GuardedResponse extends ForwardingResponse {
         const bounded = Effect.flatMap(next, (chunk) => {
           const late = call.tooLate(waited, original)
           if (late === undefined) return Effect.succeed(chunk)
-          call.end(Exit.fail(late))
+          end(Exit.fail(late))
           return Effect.fail(late)
         })
         // Closed before its end: whoever read had enough, or was interrupted.
         const closed = (exit: Exit.Exit<unknown, unknown>) =>
-          Effect.sync(() => call.end(exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause) ? exit : Exit.void))
+          Effect.sync(() => end(exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause) ? exit : Exit.void))
         return Effect.as(Scope.addFinalizerExit(scope, closed), bounded)
       })
     })
