@@ -11,6 +11,6 @@ export const stored = (store: TestStore, options?: Partial<LastGoodStore.StoreOp
 export const remembered = (value: number, age: Duration.Input) => ({ value, age: Duration.fromInputUnsafe(age) })
 
 /** The text that a store holds for the key. */
-export const textOf = (store: TestStore): string => store.held.get(`reclose/lastGood/${key}`) ?? ""
+const textOf = (store: TestStore): string => store.held.get(`reclose/lastGood/${key}`) ?? ""
 
 export const valueIn = (store: TestStore): unknown => JSON.parse(textOf(store)).value
