@@ -9,6 +9,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { publish } from "./FallbackBus.ts"
+import { inTime } from "./inTime.ts"
 
 /** How many writes are under way at once. */
 const maxWrites = 4
@@ -111,12 +112,8 @@ export class AnswerStore<Found> {
 
   /** What the store answers, if it does in time. */
   private inTime<A>(asked: Fiber.Fiber<A, unknown>): Effect.Effect<A, unknown> {
-    const late = Effect.andThen(
-      Effect.sleep(this.options.timeout),
-      Effect.fail(new Cause.TimeoutError(`no answer within ${this.options.timeout} millis`))
-    )
-    // Let go only when it is known to be late: its interruption would be taken for its answer.
-    return Effect.ensuring(Effect.raceFirst(Fiber.join(asked), late), Effect.sync(() => asked.interruptUnsafe()))
+    const { timeout } = this.options
+    return inTime(asked, timeout, () => new Cause.TimeoutError(`no answer within ${timeout} millis`))
   }
 
   /** Waits until all that waits is written, or the store has had its time. */

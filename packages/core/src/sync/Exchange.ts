@@ -3,12 +3,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitRecord } from "../CircuitRecord.ts"
 import type { CircuitRegister, Replaced, Seen } from "../CircuitStore.ts"
 import { CircuitStoreError } from "../CircuitStoreError.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
+import { inTime } from "../internal/inTime.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host } from "../internal/Sharing.ts"
 import type { Closed, Phase } from "../machine/Circuit.ts"
@@ -296,22 +297,14 @@ export class Exchange {
     millis: number,
     asked: Effect.Effect<A, CircuitStoreError>
   ): Effect.Effect<A, CircuitStoreError> {
-    return Effect.suspend(() => {
-      const fiber = this.fork(asked)
-      const answered = Effect.onExitPrimitive(Fiber.join(fiber), (exit) => {
-        if (exit._tag === "Failure") fiber.interruptUnsafe()
-        return undefined
-      })
-      const late = Effect.flatMap(Effect.sleep(millis), () =>
-        Effect.fail(
-          new CircuitStoreError({
-            key,
-            operation,
-            reason: "Timeout",
-            message: `no answer within ${millis} millis: look whether the store is up and near`
-          })
-        ))
-      return Effect.raceFirst(answered, late)
-    })
+    return Effect.suspend(() =>
+      inTime(this.fork(asked), millis, () =>
+        new CircuitStoreError({
+          key,
+          operation,
+          reason: "Timeout",
+          message: `no answer within ${millis} millis: look whether the store is up and near`
+        }))
+    )
   }
 }
