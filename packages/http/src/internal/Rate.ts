@@ -29,7 +29,7 @@ const consumeOf: Effect.Effect<Consume> = Effect.flatMap(
   (ambient) =>
     Option.isSome(ambient)
       ? Effect.succeed((options) =>
-        Effect.timeoutOrElse(ambient.value.consume(options), { duration: patience, orElse: () => Effect.fail(silent) })
+        Effect.timeoutOrElse(ambient.value.consume(options), { duration: patience, orElse: silent })
       )
       : Effect.zipWith(
         Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
@@ -55,11 +55,13 @@ const steadied = (clock: Clock.Clock): Clock.Clock => {
   }
 }
 
-const silent = RateLimiter.RateLimiterError.make({
-  reason: RateLimiter.RateLimitStoreError.make({
-    message: `the limiter did not answer within ${patience} milliseconds`
-  })
-})
+/** Made when it is needed: a program may well start without a limiter. */
+const silent = () =>
+  Effect.fail(RateLimiter.RateLimiterError.make({
+    reason: RateLimiter.RateLimitStoreError.make({
+      message: `the limiter did not answer within ${patience} milliseconds`
+    })
+  }))
 
 /** A limiter may be shared with others, who have keys of their own. */
 const prefix = "reclose/http/"
