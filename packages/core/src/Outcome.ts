@@ -5,7 +5,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 
 /**
  * What one finished call says about the health of its dependency.
@@ -123,6 +123,33 @@ export const failure = (options?: {
   }
 
 /**
+ * Returns whether a value is an outcome, for code that gets one from where types don't reach.
+ *
+ * **Example** (A classifier with a hole)
+ *
+ * ```ts
+ * import { Outcome } from "@reclose/core"
+ *
+ * Outcome.isOutcome(Outcome.failure({ retryAfter: "2 minutes" })) // => true
+ * Outcome.isOutcome(undefined) // => false
+ * Outcome.isOutcome({ _tag: "Failure", retryAfter: "2 minutes" }) // => false
+ * ```
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isOutcome = (value: unknown): value is Outcome => {
+  if (value === success || value === ignored || value === plainFailure) return true
+  // An exit has the tags of an outcome, and none of its fields.
+  if (typeof value !== "object" || value === null || !("_tag" in value) || Exit.isExit(value)) return false
+  if (value._tag !== "Failure") return value._tag === "Success" || value._tag === "Ignored"
+  const isSoft = "isSoft" in value ? value.isSoft : undefined
+  const retryAfter = "retryAfter" in value ? value.retryAfter : undefined
+  return (isSoft === undefined || typeof isSoft === "boolean") &&
+    (retryAfter === undefined || Duration.isDuration(retryAfter))
+}
+
+/**
  * The default classifier: a success is a `Success`, an interruption alone is `Ignored`, and every other exit, a typed
  * failure as well as a defect, is a `Failure`.
  *
@@ -144,10 +171,12 @@ export const fromExit = (exit: Exit.Exit<unknown, unknown>): Outcome =>
   exit._tag === "Success" ? success : Cause.hasInterruptsOnly(exit.cause) ? ignored : plainFailure
 
 /**
- * Builds a classifier from predicates: which errors to ignore, which results to count as failures.
+ * Creates a classifier from predicates: which errors to ignore or to count as successes, which results as failures.
  *
  * **Details**
  *
+ * - `succeedOnError`: a typed error for which it holds is a `Success`, since the dependency answered as it should; it is
+ *   asked before `ignoreError`. opossum, cockatiel, Polly and resilience4j treat an error that they don't handle so.
  * - `ignoreError`: a typed error for which it holds is `Ignored`; every other error is a `Failure`.
  * - `ignoreResult`: a result for which it holds is `Ignored`, as an HTTP status in the four hundreds may be.
  * - `failOnResult`: a result for which it holds is a `Failure` although the call succeeded; it is asked first.
@@ -155,8 +184,9 @@ export const fromExit = (exit: Exit.Exit<unknown, unknown>): Outcome =>
  *
  * **Gotchas**
  *
- * An ignored error in a half-open circuit frees the probe's place and decides nothing. To let an expected error, such
- * as "not found", count as proof of health, classify it as `success` with a function of your own.
+ * An ignored error in a half-open circuit frees the probe's permit and decides nothing: while a dependency answers
+ * nothing but such errors, the circuit stays half-open. Where an expected error, such as "not found", proves that the
+ * dependency is healthy, use `succeedOnError`.
  *
  * **Example** (A missing row is no outage, a degraded answer is)
  *
@@ -174,10 +204,23 @@ export const fromExit = (exit: Exit.Exit<unknown, unknown>): Outcome =>
  * classify(Exit.succeed({ degraded: true }))._tag // => "Failure"
  * ```
  *
+ * **Example** (An answer that proves health)
+ *
+ * ```ts
+ * import { Outcome } from "@reclose/core"
+ * import { Exit } from "effect"
+ *
+ * const classify = Outcome.classifier({ succeedOnError: (error: "NotFound" | "Unavailable") => error === "NotFound" })
+ *
+ * classify(Exit.fail("NotFound"))._tag // => "Success"
+ * classify(Exit.fail("Unavailable"))._tag // => "Failure"
+ * ```
+ *
  * @category classifiers
  * @since 0.1.0
  */
 export const classifier = <A, E>(options: {
+  readonly succeedOnError?: ((error: E) => boolean) | undefined
   readonly ignoreError?: ((error: E) => boolean) | undefined
   readonly ignoreResult?: ((result: A) => boolean) | undefined
   readonly failOnResult?: ((result: A) => boolean) | undefined
@@ -187,10 +230,13 @@ export const classifier = <A, E>(options: {
     if (options.failOnResult?.(exit.value) === true) return plainFailure
     return options.ignoreResult?.(exit.value) === true ? ignored : success
   }
-  if (options.ignoreError !== undefined) {
-    const failed = exit.cause.reasons.filter(Cause.isFailReason)
-    const died = exit.cause.reasons.some(Cause.isDieReason)
-    if (failed.length > 0 && !died && failed.every((reason) => options.ignoreError?.(reason.error))) return ignored
-  }
-  return fromExit(exit)
+  if (holdsForAll(exit.cause, options.succeedOnError)) return success
+  return holdsForAll(exit.cause, options.ignoreError) ? ignored : fromExit(exit)
+}
+
+/** Whether a predicate holds for every typed error of a cause that has some and no defect. */
+const holdsForAll = <E>(cause: Cause.Cause<E>, predicate: ((error: E) => boolean) | undefined): boolean => {
+  if (predicate === undefined || cause.reasons.some(Cause.isDieReason)) return false
+  const failed = cause.reasons.filter(Cause.isFailReason)
+  return failed.length > 0 && failed.every(({ error }) => predicate(error))
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import { showValue } from "./internal/showValue.ts"
 
 /**
  * One mistake in a policy or in options: where it is, what stands there, and what may stand there.
@@ -59,11 +60,4 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   }
 }
 
-const sentence = ({ allowed, field, value }: PolicyIssue): string => `${field} is ${show(value)}: it must be ${allowed}`
-
-const show = (value: unknown): string => {
-  if (value === undefined) return "missing"
-  if (typeof value === "string") return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value)
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "a list" : "an object"
-  return String(value)
-}
+const sentence = ({ allowed, field, value }: PolicyIssue): string => `${field} is ${value === undefined ? "missing" : showValue(value)}: it must be ${allowed}`

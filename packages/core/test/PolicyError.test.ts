@@ -132,7 +132,7 @@ describe("a policy with mistakes", () => {
       })
       assert.deepStrictEqual(error.message.split("\n").sort(), [
         "halfOpen is a list: it must be an object",
-        "jitter is () => 1: it must be a number from 0 to 1",
+        "jitter is a function: it must be a number from 0 to 1",
         `keys["a"] is Symbol(policy): it must be an object`,
         "maxKeys is 5: it must be a whole number from 1 to 10,000,000",
         "tripRule.failures is null: it must be a whole number from 1 to 1,000,000",

@@ -1,10 +1,11 @@
 /** A call that was let through. Its end is told once; every later word about it is too late. */
-import type * as Cause from "effect/Cause"
+import * as Cause from "effect/Cause"
 import type { Admission } from "../Admission.ts"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { Permit } from "../machine/Step.ts"
 import * as Outcome from "../Outcome.ts"
 import type { CircuitEntry } from "./CircuitEntry.ts"
+import { showValue } from "./showValue.ts"
 
 /** Who lets calls through. */
 export interface Gate {
@@ -38,6 +39,8 @@ export class Admitted implements Admission {
   settle(outcome: Outcome.Outcome): undefined {
     const { entry, gate, permit } = this
     if (permit === undefined) return
+    // This may run where a throw would end the process, such as in a fiber's observer.
+    if (!Outcome.isOutcome(outcome)) return this.unclassified(Cause.die(this.toOutcomeError(outcome)))
     this.permit = undefined
     if (this.duration === undefined) this.stop()
     gate.conclude(entry, permit, outcome, this.duration ?? 0)
@@ -53,6 +56,14 @@ export class Admitted implements Admission {
     if (this.permit === undefined) return
     this.gate.publish({ _tag: "ClassifierFailed", key: this.entry.key, cause })
     this.settle(Outcome.ignored)
+  }
+
+  /** The defect of a classifier that returned what is no outcome. */
+  toOutcomeError(value: unknown): TypeError {
+    return new TypeError(
+      `the classifier of the circuit ${JSON.stringify(this.entry.key)} returned ${showValue(value)}: ` +
+        "return Outcome.success, Outcome.failure() or Outcome.ignored"
+    )
   }
 }
 

@@ -38,12 +38,20 @@ export class Engine extends Circuits {
       if (onExit !== undefined) return Effect.onExitPrimitive(call, onExit, true)
     }
     return this.rejectAtOnce(entry) ??
-      this.through(
-        entry,
-        (admitted, restore) =>
-          // Where it must not be interrupted, its surroundings can't be already.
-          Effect.onExitPrimitive(restore(call), (exit) => end(admitted, classify, exit, restore), true)
-      )
+      (classify === undefined
+        ? this.through(entry, (admitted, restore) => settleWithDefault(admitted, restore(call)))
+        : this.enterClassified(entry, call, classify))
+  }
+
+  private enterClassified<A, E, R, R2>(
+    entry: CircuitEntry,
+    call: Effect.Effect<A, E, R>,
+    classify: Classify<A, E, R2>
+  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
+    const classification = new Classification(classify)
+    const guarded = this.through(entry, (admitted, restore) => classification.settle(admitted, restore, restore(call)))
+    // Outside of the finalizer, which would turn the call's typed error into a defect beside that of the classifier.
+    return Effect.catchCause(guarded, (cause) => Effect.failCause(classification.failure ?? cause))
   }
 
   /** Lets a call through whose end is told by hand. */
@@ -225,29 +233,65 @@ const holdingNothing = (generation: number): Permit => ({ generation, probe: und
 
 const asIs: Restore = (effect) => effect
 
-/** Settles a call that has ended, as its classifier says. */
-const end = <A, E, R>(
-  admitted: Admitted,
-  classify: Classify<A, E, R> | undefined,
-  exit: Exit.Exit<A, E>,
-  restore: Restore
-): Effect.Effect<unknown, never, R> | undefined => {
-  admitted.stop()
-  // An interruption is nobody's to classify, and counts nowhere: not even among the ignored calls.
-  if (exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)) return admitted.release()
-  let outcome: Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>
-  try {
-    outcome = (classify ?? Outcome.fromExit)(exit)
-  } catch (defect) {
-    // A classifier that says nothing: its call is ignored, and its fault surfaces.
-    const cause = Cause.die(defect)
+/** Settles a call by the default classifier, unless it is interrupted. */
+const settleWithDefault = <A, E, R>(admitted: Admitted, call: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  // Where it must not be interrupted, its surroundings can't be already.
+  Effect.onExitPrimitive(call, (exit) => {
+    admitted.stop()
+    return isInterruption(exit) ? admitted.release() : admitted.settle(Outcome.fromExit(exit))
+  }, true)
+
+/** An interrupted call counts nowhere, not even among the ignored calls, so no classifier is asked about it. */
+const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
+
+/** One call's way through a classifier. */
+class Classification<A, E, R> {
+  private readonly classify: Classify<A, E, R>
+  /** Why the guarded call fails if its classifier failed: the call's own reasons, then the classifier's. */
+  failure: Cause.Cause<E> | undefined = undefined
+
+  constructor(classify: Classify<A, E, R>) {
+    this.classify = classify
+  }
+
+  settle<R2>(admitted: Admitted, restore: Restore, call: Effect.Effect<A, E, R2>): Effect.Effect<A, E, R | R2> {
+    return Effect.onExitPrimitive(call, (exit) => {
+      admitted.stop()
+      if (isInterruption(exit)) return admitted.release()
+      let outcome: Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>
+      try {
+        outcome = this.classify(exit)
+      } catch (defect) {
+        return this.settleUnclassified(admitted, exit, Cause.die(defect))
+      }
+      return Effect.isEffect(outcome)
+        // A finalizer, which runs for a classifier that is interrupted, too.
+        ? Effect.onExitPrimitive(restore(outcome), (classified) =>
+          classified._tag === "Success"
+            ? this.settleAs(admitted, exit, classified.value)
+            : this.settleUnclassified(admitted, exit, classified.cause))
+        : this.settleAs(admitted, exit, outcome)
+    }, true)
+  }
+
+  private settleAs(
+    admitted: Admitted,
+    exit: Exit.Exit<A, E>,
+    outcome: Outcome.Outcome
+  ): Effect.Effect<never> | undefined {
+    // A classifier in JavaScript, or one with a cast, may return anything.
+    if (Outcome.isOutcome(outcome)) return admitted.settle(outcome)
+    return this.settleUnclassified(admitted, exit, Cause.die(admitted.toOutcomeError(outcome)))
+  }
+
+  private settleUnclassified(
+    admitted: Admitted,
+    exit: Exit.Exit<A, E>,
+    cause: Cause.Cause<never>
+  ): Effect.Effect<never> {
     admitted.unclassified(cause)
+    this.failure = exit._tag === "Failure" ? Cause.combine(exit.cause, cause) : cause
     return Effect.failCause(cause)
   }
-  return Effect.isEffect(outcome)
-    ? Effect.onExitPrimitive(
-      restore(outcome),
-      (exit) => exit._tag === "Success" ? admitted.settle(exit.value) : admitted.unclassified(exit.cause)
-    )
-    : admitted.settle(outcome)
 }

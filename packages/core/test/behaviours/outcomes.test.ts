@@ -1,6 +1,6 @@
 /** What the end of a call counts as. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
+import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { failing, key, listen, phase, settled, state, succeeding, under } from "../support.ts"
@@ -9,6 +9,13 @@ const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: 
 
 const readyToProbe = Effect.andThen(failing, TestClock.adjust("30 seconds"))
 
+/** The reasons of a failed exit, in their order, each with its kind. */
+const reasonsOf = (exit: Exit.Exit<unknown, unknown>): ReadonlyArray<string> =>
+  Exit.isSuccess(exit) ? ["Success"] : exit.cause.reasons.map((reason) => {
+    if (Cause.isFailReason(reason)) return `Fail ${reason.error}`
+    return Cause.isDieReason(reason) ? `Die ${reason.defect}` : "Interrupt"
+  })
+
 const missing = Effect.fail("NotFound")
 const ignoring = withBreaker<string, string>({
   key,
@@ -16,7 +23,7 @@ const ignoring = withBreaker<string, string>({
 })
 const forgiving = withBreaker<string, string>({
   key,
-  classify: (exit) => Exit.isFailure(exit) ? Outcome.success : Outcome.fromExit(exit)
+  classify: Outcome.classifier({ succeedOnError: (error) => error === "NotFound" })
 })
 
 const overloaded = Effect.fail("429").pipe(
@@ -172,13 +179,16 @@ describe("a classifier that throws", () => {
       assert.deepStrictEqual((yield* events).map((event) => event._tag), ["ClassifierFailed"])
     }).pipe(under(first)))
 
-  it.effect("24: beside its defect, the call's own error is kept in the cause", () =>
+  it.effect.each<[string, Effect.Effect<unknown, unknown, CircuitBreaker>]>([
+    ["closed", Effect.void],
+    ["half-open", readyToProbe]
+  ])("24: the call's typed error stays typed, beside the defect, while the circuit is %s", ([, before]) =>
     Effect.gen(function*() {
-      const exit = yield* Effect.exit(broken(Effect.fail("down")))
-      assert.isTrue(Exit.isFailure(exit))
-      if (!Exit.isFailure(exit)) return
-      const defects = exit.cause.reasons.filter(Cause.isDieReason).map((reason) => reason.defect)
-      assert.deepStrictEqual(defects.map(String), ["down", "Error: broken classifier"])
+      yield* before
+      assert.deepStrictEqual(reasonsOf(yield* Effect.exit(broken(Effect.fail("down")))), [
+        "Fail down",
+        "Die Error: broken classifier"
+      ])
     }).pipe(under(first)))
 
   it.effect("24: as a probe, it frees its permit", () =>
@@ -191,6 +201,99 @@ describe("a classifier that throws", () => {
       yield* succeeding
       assert.strictEqual(yield* phase, "Closed")
     }).pipe(under(first)))
+})
+
+describe("a classifier that fails as an effect", () => {
+  const asking = (classify: Effect.Effect<Outcome.Outcome>) =>
+    withBreaker<string, string>({ key, classify: () => Effect.andThen(Effect.yieldNow, classify) })
+
+  it.effect.each<[string, Effect.Effect<unknown, unknown, CircuitBreaker>]>([
+    ["closed", Effect.void],
+    ["half-open", readyToProbe]
+  ])("keeps the call's typed error while the circuit is %s", ([, before]) =>
+    Effect.gen(function*() {
+      yield* before
+      const died = yield* Effect.exit(asking(Effect.die("broken"))(Effect.fail("down")))
+      assert.deepStrictEqual(reasonsOf(died), ["Fail down", "Die broken"])
+      const interrupted = yield* Effect.exit(asking(Effect.interrupt)(Effect.fail("down")))
+      assert.deepStrictEqual(reasonsOf(interrupted), ["Fail down", "Interrupt"])
+      assert.deepInclude(yield* state, { probes: 0 })
+    }).pipe(under(first)))
+
+  it.effect("leaves the interruption alone of a call that succeeded", () =>
+    Effect.gen(function*() {
+      const exit = yield* Effect.exit(asking(Effect.interrupt)(Effect.succeed("42")))
+      assert.deepStrictEqual(reasonsOf(exit), ["Interrupt"])
+    }).pipe(under(first)))
+})
+
+describe("a classifier that returns no outcome", () => {
+  // As JavaScript does, or a cast.
+  const nonsense: ReadonlyArray<[string, unknown, string]> = [
+    ["nothing", undefined, "undefined"],
+    ["null", null, "null"],
+    ["the name of an outcome", "Success", `"Success"`],
+    ["a tag of its own", { _tag: "Fine" }, "an object"],
+    ["a failure with a duration in words", { _tag: "Failure", retryAfter: "2 minutes" }, "an object"],
+    ["an effect of nothing", Effect.succeed(undefined), "undefined"]
+  ]
+  const guarded = (returned: unknown) =>
+    withBreaker<string, string>({ key, classify: () => returned as Outcome.Outcome }) // a hole in the types, on purpose
+
+  it.effect.each(nonsense)("%s: the call is ignored and dies with a message that names circuit and remedy", (
+    [, returned, shown]
+  ) =>
+    Effect.gen(function*() {
+      const events = yield* listen()
+      const message = `TypeError: the classifier of the circuit "quotes" returned ${shown}: ` +
+        "return Outcome.success, Outcome.failure() or Outcome.ignored"
+      assert.deepStrictEqual(reasonsOf(yield* Effect.exit(guarded(returned)(Effect.fail("down")))), [
+        "Fail down",
+        `Die ${message}`
+      ])
+      assert.deepStrictEqual((yield* state).counts, { succeeded: 0, failed: 0, ignored: 1, rejected: 0 })
+      assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["ClassifierFailed"])
+    }).pipe(under(first)))
+
+  it.effect.each(nonsense)("%s: a probe frees its permit", ([, returned]) =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      yield* Effect.exit(guarded(returned)(Effect.succeed("42")))
+      assert.deepInclude(yield* state, { phase: "HalfOpen", probes: 0 })
+      yield* succeeding
+      assert.strictEqual(yield* phase, "Closed")
+    }).pipe(under(first)))
+
+  it.effect.each(nonsense)("%s: a call that is settled by hand is ignored, and nothing is thrown", ([, returned]) =>
+    Effect.gen(function*() {
+      const events = yield* listen()
+      const breaker = yield* CircuitBreaker
+      const admission = yield* breaker.admit(key)
+      admission.settle(returned as Outcome.Outcome) // a hole in the types, on purpose
+      assert.strictEqual((yield* state).counts.ignored, 1)
+      assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["ClassifierFailed"])
+    }).pipe(under(first)))
+})
+
+describe("a classifier that never returns", () => {
+  it.effect("holds its probe until the caller is interrupted", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      const asked = withBreaker(Effect.succeed("42"), { key, classify: () => Effect.never })
+      const fiber = yield* Effect.forkChild(asked, { startImmediately: true })
+      assert.deepInclude(yield* state, { phase: "HalfOpen", probes: 1 })
+      yield* Fiber.interrupt(fiber)
+      assert.deepInclude(yield* state, { phase: "HalfOpen", probes: 0 })
+    }).pipe(under(first)))
+
+  it.effect("holds the circuit half-open no longer than the deadline of its probes", () =>
+    Effect.gen(function*() {
+      yield* readyToProbe
+      const asked = withBreaker(Effect.succeed("42"), { key, classify: () => Effect.never })
+      yield* Effect.forkChild(asked, { startImmediately: true })
+      yield* TestClock.adjust("1 minute")
+      assert.deepInclude(yield* state, { phase: "Open" })
+    }).pipe(under({ ...first, halfOpen: { maxDuration: "1 minute" } })))
 })
 
 describe("a call that hangs", () => {

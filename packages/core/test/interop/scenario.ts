@@ -164,7 +164,7 @@ const plain = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(plain)
   if (Cause.isReason(value)) {
     if (Cause.isInterruptReason(value)) return "interrupted"
-    return plain(Cause.isFailReason(value) ? value.error : value.defect)
+    return [value._tag, plain(Cause.isFailReason(value) ? value.error : value.defect)]
   }
   if (value instanceof EffectBreaker.CircuitBreakerError) return plain({ ...value.reason })
   return typeof value === "object" && value !== null && !(value instanceof Error)
