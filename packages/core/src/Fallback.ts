@@ -11,7 +11,7 @@ import { dual } from "effect/Function"
 import * as Stream from "effect/Stream"
 import { CircuitOpen } from "./CircuitOpen.ts"
 import type { FallbackEvent } from "./FallbackEvent.ts"
-import { failuresOf } from "./internal/Failures.ts"
+import { failuresOf, keepFailure } from "./internal/Failures.ts"
 import { FallbackBus, publish } from "./internal/FallbackBus.ts"
 import type { LastGood } from "./LastGood.ts"
 
@@ -197,7 +197,8 @@ export const lastGood = <A>(lastGood: LastGood<A>, options: LastGoodOptions<A>):
   const maxAge = Duration.fromInputUnsafe(options.maxAge)
   return {
     source: options.source ?? "LastGood",
-    remember: (value) => options.isGood?.(value) === false ? Effect.void : lastGood.remember(options.key, value),
+    remember: (value) =>
+      options.isGood === undefined || options.isGood(value) ? lastGood.remember(options.key, value) : Effect.void,
     answer: Effect.map(
       lastGood.recall(options.key),
       (last) => last !== undefined && Duration.isLessThanOrEqualTo(last.age, maxAge) ? last : undefined
@@ -216,7 +217,10 @@ export interface LastGoodOptions<in A> extends Named {
   readonly key: string
   /** How old an answer may be when it is served. */
   readonly maxAge: Duration.Input
-  /** Which fresh answers are worth remembering. Default: all. */
+  /**
+   * Which fresh answers are worth remembering. Default: all. If it throws, the answer is not remembered, the caller gets
+   * it all the same, and the event `StepFailed` names the cause.
+   */
   readonly isGood?: ((value: A) => boolean) | undefined
 }
 
@@ -271,20 +275,32 @@ const follow = (
   Effect.matchCauseEffect(call, {
     onSuccess: (value) =>
       steps.reduce<Effect.Effect<Answer<unknown, never>>>(
-        // What each step takes is what the call gives; the types of `Chain` see to it.
-        (answer, { remember }) => remember === undefined ? answer : Effect.andThen(remember(value as never), answer),
+        (answer, step) => step.remember === undefined ? answer : Effect.andThen(remember(step, value), answer),
         Effect.succeed({ _tag: "Fresh", value })
       ),
     onFailure: (cause) => {
-      const failures = failuresOf(cause)
-      // The types of `Chain` see to it that the errors of the call are what `when` asks for.
-      const [failed] = failures.every(({ error }) => when(error as never)) ? failures : []
-      return failed === undefined ? Effect.failCause(cause) : Effect.flatMap(
-        ask(steps, failed.error),
-        (degraded) => degraded === undefined ? Effect.failCause(cause) : Effect.succeed(degraded)
-      )
+      const handled = Effect.sync(() => {
+        const failures = failuresOf(cause)
+        // The types of `Chain` see to it that the errors of the call are what `when` asks for.
+        return failures.every(({ error }) => when(error as never)) ? failures[0] : undefined
+      })
+      return Effect.flatMap(keepFailure(handled, cause), (failed) =>
+        failed === undefined ? Effect.failCause(cause) : Effect.flatMap(
+          ask(steps, failed.error),
+          (degraded) =>
+            degraded === undefined ? Effect.failCause(cause) : Effect.succeed(degraded)
+        ))
     }
   })
+
+/** Gives a step the fresh answer. A step that dies of it costs the caller nothing, and an event says why. */
+const remember = ({ remember, source }: Steps[number], value: unknown): Effect.Effect<unknown> =>
+  Effect.catchCauseIf(
+    // What each step takes is what the call gives; the types of `Chain` see to it.
+    Effect.suspend(() => remember?.(value as never) ?? Effect.void),
+    (cause) => !Cause.hasInterrupts(cause),
+    (cause) => publish({ _tag: "StepFailed", source, cause })
+  )
 
 const ask = Effect.fnUntraced(function*(steps: Steps, error: unknown) {
   for (const { answer, source } of steps) {

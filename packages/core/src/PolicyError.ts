@@ -60,4 +60,5 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   }
 }
 
-const sentence = ({ allowed, field, value }: PolicyIssue): string => `${field} is ${value === undefined ? "missing" : showValue(value)}: it must be ${allowed}`
+const sentence = ({ allowed, field, value }: PolicyIssue): string =>
+  `${field} is ${value === undefined ? "missing" : showValue(value)}: it must be ${allowed}`

@@ -16,7 +16,7 @@ import type { BudgetPolicy } from "./BudgetPolicy.ts"
 import { CircuitOpen } from "./CircuitOpen.ts"
 import { readBudget } from "./internal/BudgetReader.ts"
 import { BudgetTable } from "./internal/BudgetTable.ts"
-import { failuresOf } from "./internal/Failures.ts"
+import { failuresOf, keepFailure } from "./internal/Failures.ts"
 import { isKey, keyError } from "./internal/Key.ts"
 import { CircuitTime } from "./machine/CircuitTime.ts"
 import { KeyBudget } from "./machine/KeyBudget.ts"
@@ -237,7 +237,7 @@ const makeRecover = <A, E, R, R2>(
     }
     // What is no `CircuitOpen` is one of the others; `instanceof` doesn't tell TypeScript so for a type parameter.
     const own = error as Exclude<E, CircuitOpen>
-    if (isWorthIt?.(own) === false) return undefined
+    if (isWorthIt !== undefined && !isWorthIt(own)) return undefined
     return Effect.gen(function*() {
       step ??= yield* Schedule.toStepWithMetadata(schedule)
       metadata = yield* step(own)
@@ -258,7 +258,10 @@ const makeRecover = <A, E, R, R2>(
     const [failed] = retries < times ? failuresOf(cause) : []
     return failed === undefined
       ? Effect.failCause(cause)
-      : Effect.flatMap(again(failed.error), (again) => again ? retry : Effect.failCause(cause))
+      : Effect.flatMap(
+        keepFailure(again(failed.error), cause),
+        (again) => again ? retry : Effect.failCause(cause)
+      )
   }
 
   const retry = Effect.catchCause(

@@ -14,7 +14,7 @@ import {
 import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Layer, Ref, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import { SteppedClock } from "./SteppedClock.ts"
-import { settled } from "./support.ts"
+import { reasonsOf, settled } from "./support.ts"
 
 const key = "quotes"
 
@@ -434,4 +434,36 @@ describe("the keys of a budget", () => {
       yield* Effect.forEach(Array.from({ length: 20 }, (_, i) => `new-${i}`), use)
       assert.strictEqual((yield* held).filter((key) => key.startsWith("new")).length, 10)
     }).pipe(under({ maxKeys: 100 })))
+})
+
+describe("a predicate or a schedule that fails", () => {
+  it.effect("leaves the call's own error typed where `while` throws", () =>
+    Effect.gen(function*() {
+      const call = withRetryBudget(Effect.fail("down"), {
+        key,
+        schedule: atOnce,
+        while: () => {
+          throw new Error("broken")
+        }
+      })
+      assert.deepStrictEqual(reasonsOf(yield* Effect.exit(call)), ["Fail down", "Die Error: broken"])
+    }).pipe(under()))
+
+  it.effect("leaves the call's own error typed where the schedule dies", () =>
+    Effect.gen(function*() {
+      const schedule = Schedule.fromStep(
+        Effect.succeed((): Effect.Effect<[number, Duration.Duration]> => Effect.die("broken"))
+      )
+      const call = withRetryBudget(Effect.fail("down"), { key, schedule })
+      assert.deepStrictEqual(reasonsOf(yield* Effect.exit(call)), ["Fail down", "Die broken"])
+    }).pipe(under()))
+
+  it.effect("retries nothing where `while` returns nothing", () =>
+    Effect.gen(function*() {
+      const { call, counter } = counting()
+      // As JavaScript may.
+      const nothing = (): boolean => undefined as unknown as boolean
+      assert.strictEqual(yield* Effect.flip(withRetryBudget(call, { key, schedule: atOnce, while: nothing })), 1)
+      assert.strictEqual(counter.attempts, 1)
+    }).pipe(under()))
 })

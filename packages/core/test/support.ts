@@ -12,7 +12,7 @@ import {
   type Seen,
   withBreaker
 } from "@reclose/core"
-import { Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
+import { Cause, Clock, Deferred, type Duration, Effect, Exit, Fiber, Layer, Option, Stream } from "effect"
 import type { SteppedClock } from "./SteppedClock.ts"
 
 /** The circuit that a test uses if it needs only one. */
@@ -21,6 +21,13 @@ export const key = "quotes"
 /** Runs a test with a breaker of its own under a policy. */
 export const under = (policy?: Policy.Policy) =>
   Effect.provide(CircuitBreaker.layer(policy).pipe(Layer.provide(CircuitStore.layerMemory)))
+
+/** The reasons of a failed exit in their order, each with its kind. */
+export const reasonsOf = (exit: Exit.Exit<unknown, unknown>): ReadonlyArray<string> =>
+  Exit.isSuccess(exit) ? ["Success"] : exit.cause.reasons.map((reason) => {
+    if (Cause.isFailReason(reason)) return `Fail ${reason.error}`
+    return Cause.isDieReason(reason) ? `Die ${reason.defect}` : "Interrupt"
+  })
 
 /** A call that succeeds. */
 export const succeeding = withBreaker(Effect.succeed("42"), key)

@@ -3,18 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, Outcome, type Policy, TripRule, withBreaker } from "@reclose/core"
 import { Cause, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, key, listen, phase, settled, state, succeeding, under } from "../support.ts"
+import { failing, key, listen, phase, reasonsOf, settled, state, succeeding, under } from "../support.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
 const readyToProbe = Effect.andThen(failing, TestClock.adjust("30 seconds"))
-
-/** The reasons of a failed exit, in their order, each with its kind. */
-const reasonsOf = (exit: Exit.Exit<unknown, unknown>): ReadonlyArray<string> =>
-  Exit.isSuccess(exit) ? ["Success"] : exit.cause.reasons.map((reason) => {
-    if (Cause.isFailReason(reason)) return `Fail ${reason.error}`
-    return Cause.isDieReason(reason) ? `Die ${reason.defect}` : "Interrupt"
-  })
 
 const missing = Effect.fail("NotFound")
 const ignoring = withBreaker<string, string>({
@@ -182,14 +175,17 @@ describe("a classifier that throws", () => {
   it.effect.each<[string, Effect.Effect<unknown, unknown, CircuitBreaker>]>([
     ["closed", Effect.void],
     ["half-open", readyToProbe]
-  ])("24: the call's typed error stays typed, beside the defect, while the circuit is %s", ([, before]) =>
-    Effect.gen(function*() {
-      yield* before
-      assert.deepStrictEqual(reasonsOf(yield* Effect.exit(broken(Effect.fail("down")))), [
-        "Fail down",
-        "Die Error: broken classifier"
-      ])
-    }).pipe(under(first)))
+  ])(
+    "24: the call's typed error stays typed, beside the defect, while the circuit is %s",
+    ([, before]) =>
+      Effect.gen(function*() {
+        yield* before
+        assert.deepStrictEqual(reasonsOf(yield* Effect.exit(broken(Effect.fail("down")))), [
+          "Fail down",
+          "Die Error: broken classifier"
+        ])
+      }).pipe(under(first))
+  )
 
   it.effect("24: as a probe, it frees its permit", () =>
     Effect.gen(function*() {
@@ -264,15 +260,18 @@ describe("a classifier that returns no outcome", () => {
       assert.strictEqual(yield* phase, "Closed")
     }).pipe(under(first)))
 
-  it.effect.each(nonsense)("%s: a call that is settled by hand is ignored, and nothing is thrown", ([, returned]) =>
-    Effect.gen(function*() {
-      const events = yield* listen()
-      const breaker = yield* CircuitBreaker
-      const admission = yield* breaker.admit(key)
-      admission.settle(returned as Outcome.Outcome) // a hole in the types, on purpose
-      assert.strictEqual((yield* state).counts.ignored, 1)
-      assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["ClassifierFailed"])
-    }).pipe(under(first)))
+  it.effect.each(nonsense)(
+    "%s: a call that is settled by hand is ignored, and nothing is thrown",
+    ([, returned]) =>
+      Effect.gen(function*() {
+        const events = yield* listen()
+        const breaker = yield* CircuitBreaker
+        const admission = yield* breaker.admit(key)
+        admission.settle(returned as Outcome.Outcome) // a hole in the types, on purpose
+        assert.strictEqual((yield* state).counts.ignored, 1)
+        assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["ClassifierFailed"])
+      }).pipe(under(first))
+  )
 })
 
 describe("a classifier that never returns", () => {

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitOpen, Fallback, LastGood, withBreaker } from "@reclose/core"
 import { Cause, Data, Deferred, Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { key, settled, under } from "../support.ts"
+import { key, reasonsOf, settled, under } from "../support.ts"
 import { listen, rejectionOf, told } from "./support.ts"
 
 const open = rejectionOf(key)
@@ -223,5 +223,38 @@ describe("the last good answer", () => {
       const quotes = yield* LastGood.memory<string>()
       yield* quotes.remember("other", "41")
       assert.strictEqual(yield* Effect.flip(chained(quotes)(rejected)), open)
+    }))
+})
+
+describe("a predicate that throws", () => {
+  const broken = (): never => {
+    throw new Error("broken")
+  }
+
+  it.effect("leaves the call's own error typed where `when` throws", () =>
+    Effect.gen(function*() {
+      const answer = Fallback.chain(Effect.fail("down"), [Fallback.value("none")], { when: broken })
+      assert.deepStrictEqual(reasonsOf(yield* Effect.exit(answer)), ["Fail down", "Die Error: broken"])
+    }))
+
+  it.effect("costs the caller no fresh answer where `isGood` throws, and an event names the cause", () =>
+    Effect.gen(function*() {
+      const lastGood = yield* LastGood.memory<string>()
+      const events = yield* listen()
+      const answer = Fallback.chain(Effect.succeed("42"), [
+        Fallback.lastGood(lastGood, { key, maxAge: "1 hour", isGood: broken })
+      ])
+      assert.deepStrictEqual(yield* answer, { _tag: "Fresh", value: "42" })
+      assert.isUndefined(yield* lastGood.recall(key))
+      assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["StepFailed"])
+    }))
+
+  it.effect("keeps no answer where `isGood` returns nothing", () =>
+    Effect.gen(function*() {
+      const lastGood = yield* LastGood.memory<string>()
+      // As JavaScript may.
+      const isGood = (): boolean => undefined as unknown as boolean
+      yield* Fallback.chain(Effect.succeed("42"), [Fallback.lastGood(lastGood, { key, maxAge: "1 hour", isGood })])
+      assert.isUndefined(yield* lastGood.recall(key))
     }))
 })
