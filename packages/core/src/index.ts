@@ -27,6 +27,7 @@ export {
   type Seen
 } from "./CircuitStore.ts"
 export * as ConfigTree from "./ConfigTree.ts"
+export * as EventLog from "./EventLog.ts"
 export * as Fallback from "./Fallback.ts"
 export type { FallbackEvent } from "./FallbackEvent.ts"
 export * as LastGood from "./LastGood.ts"
