@@ -165,7 +165,7 @@ layer(NodeServices.layer, { excludeTestServices: true })("the demo", (it) => {
         assert.match(missing.output, /main\.ts\.jsonl/)
         const policy = yield* play("--policy", yield* file([`{ "opneDuration": 1 }`]))
         assert.strictEqual(policy.code, 1)
-        assert.match(policy.output, /holds no policy: opneDuration/)
+        assert.match(policy.output, /holds no policy: Unknown option "opneDuration"\. Did you mean "openDuration"\?/)
       }).pipe(Effect.scoped), 60_000)
   })
 })

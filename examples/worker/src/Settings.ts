@@ -78,7 +78,9 @@ const originsOf = (value: string): Checked<ReadonlySet<string>> => {
 
 const sentences = (part: string) => ({ issues }: PolicyError): ReadonlyArray<string> =>
   issues.map((issue: PolicyIssue) =>
-    new PolicyError({ issues: [{ ...issue, field: `${part}.${issue.field}` }] }).message
+    issue.message === undefined
+      ? new PolicyError({ issues: [{ ...issue, field: `${part}.${issue.field}` }] }).message
+      : `${part}: ${issue.message}`
   )
 
 /** The text of the policy, and where it stands. */

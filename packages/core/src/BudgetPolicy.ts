@@ -61,9 +61,7 @@ export interface BudgetPolicy {
  * @category readers
  * @since 0.1.0
  */
-export const fromJson = (json: unknown): Effect.Effect<BudgetPolicy, PolicyError> =>
-  // Every field of it has been checked, so it is what the type says.
-  Effect.as(readBudget(json), json as BudgetPolicy)
+export const fromJson = (json: unknown): Effect.Effect<BudgetPolicy, PolicyError> => checked(json, {})
 
 /**
  * Reads a budget's policy from the current `ConfigProvider`, with the fields of `BudgetPolicy` below `path`.
@@ -71,7 +69,8 @@ export const fromJson = (json: unknown): Effect.Effect<BudgetPolicy, PolicyError
  * **Details**
  *
  * As for `Policy.config`: with a provider of environment variables behind `ConfigProvider.constantCase`, the field
- * `minimumPerSecond` below `retries` is `RETRIES_MINIMUM_PER_SECOND`. An unknown field below `path` is a mistake.
+ * `minimumPerSecond` below `retries` is `RETRIES_MINIMUM_PER_SECOND`. An unknown field below `path` is a mistake, and so is
+ * a duration without a unit.
  *
  * **Example** (From the environment)
  *
@@ -95,4 +94,11 @@ export const fromJson = (json: unknown): Effect.Effect<BudgetPolicy, PolicyError
  * @since 0.1.0
  */
 export const config = (path: string): Effect.Effect<BudgetPolicy, PolicyError | ConfigProvider.SourceError> =>
-  Effect.flatMap(ConfigTree.read(path, ConfigTree.fields(Object.keys(budgetFields))), fromJson)
+  Effect.flatMap(
+    ConfigTree.read(path, ConfigTree.fields(Object.keys(budgetFields))),
+    (json) => checked(json, { requiresUnits: true })
+  )
+
+const checked = (json: unknown, options: Parameters<typeof readBudget>[1]): Effect.Effect<BudgetPolicy, PolicyError> =>
+  // Every field of it has been checked, so it is what the type says.
+  Effect.as(readBudget(json, options), json as BudgetPolicy)

@@ -192,9 +192,7 @@ export interface Policy extends KeyPolicy {
  * @category readers
  * @since 0.1.0
  */
-export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
-  // Every field of it has been checked, so it is what the type says.
-  Effect.as(readPolicy(json), json as Policy)
+export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> => checked(json, {})
 
 /**
  * Reads a policy from the current `ConfigProvider`, with the fields of `Policy` below `path`.
@@ -203,7 +201,9 @@ export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
  *
  * Field names are those of `Policy`. With a provider of environment variables, such as
  * `ConfigProvider.fromEnv()` behind `ConfigProvider.constantCase`, that is for instance
- * `BREAKER_OPEN_DURATION`. An unknown field below `path` is a mistake, as in JSON.
+ * `BREAKER_OPEN_DURATION`. An unknown field below `path` is a mistake, as in JSON. A duration has to name its unit:
+ * `BREAKER_OPEN_DURATION=10` is a mistake, since it may be meant as seconds. In code and in JSON a number of milliseconds
+ * will do.
  *
  * **Example** (A policy beside the program)
  *
@@ -227,7 +227,11 @@ export const fromJson = (json: unknown): Effect.Effect<Policy, PolicyError> =>
  * @since 0.1.0
  */
 export const config = (path: string): Effect.Effect<Policy, PolicyError | ConfigProvider.SourceError> =>
-  Effect.flatMap(ConfigTree.read(path, policyShape), fromJson)
+  Effect.flatMap(ConfigTree.read(path, policyShape), (json) => checked(json, { requiresUnits: true }))
+
+const checked = (json: unknown, options: Parameters<typeof readPolicy>[1]): Effect.Effect<Policy, PolicyError> =>
+  // Every field of it has been checked, so it is what the type says.
+  Effect.as(readPolicy(json, options), json as Policy)
 
 /**
  * Whether a text can name a circuit: 1 to 512 characters, none of them a control character or half of a surrogate pair.

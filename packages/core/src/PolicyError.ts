@@ -18,6 +18,8 @@ export interface PolicyIssue {
   readonly value: unknown
   /** What is allowed there, in words. */
   readonly allowed: string
+  /** What is wrong and what to do about it, where that takes more than these three. */
+  readonly message?: string | undefined
 }
 
 /**
@@ -60,5 +62,5 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   }
 }
 
-const sentence = ({ allowed, field, value }: PolicyIssue): string =>
-  `${field} is ${value === undefined ? "missing" : showValue(value)}: it must be ${allowed}`
+const sentence = ({ allowed, field, message, value }: PolicyIssue): string =>
+  message ?? `${field} is ${value === undefined ? "missing" : showValue(value)}: it must be ${allowed}`

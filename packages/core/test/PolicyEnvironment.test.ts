@@ -26,10 +26,10 @@ describe("a policy from environment variables", () => {
     BREAKER_HALF_OPEN_PERMITS: "3",
     BREAKER_HALF_OPEN_SUCCESS_THRESHOLD: "2",
     BREAKER_HALF_OPEN_FAILURE_THRESHOLD: "4",
-    BREAKER_HALF_OPEN_MAX_DURATION: "15000",
+    BREAKER_HALF_OPEN_MAX_DURATION: "15 seconds",
     BREAKER_MAX_KEYS: "500",
     BREAKER_IDLE_TIME_TO_LIVE: "10 minutes",
-    BREAKER_HYDRATE_TIMEOUT: "50",
+    BREAKER_HYDRATE_TIMEOUT: "50 millis",
     BREAKER_STORE_TIMEOUT: "1 second",
     BREAKER_FLUSH_EVERY: "2 seconds",
     BREAKER_REFRESH_EVERY: "5 seconds",
@@ -153,6 +153,31 @@ describe("a policy from environment variables", () => {
     Effect.gen(function*() {
       const issues = yield* issuesOf(fromEnvironment({ BREAKER_JITTER_SHARE: "1" }))
       assert.deepStrictEqual(issues, [{ field: "jitter", value: { SHARE: 1 }, allowed: "a number from 0 to 1" }])
+    }))
+
+  it.effect.each<[string, string, string]>([
+    ["BREAKER_OPEN_DURATION", "10", "openDuration"],
+    ["BREAKER_OPEN_DURATION_INITIAL", "10", "openDuration.initial"],
+    ["BREAKER_HALF_OPEN_MAX_DURATION", "1.5", "halfOpen.maxDuration"],
+    ["BREAKER_FLUSH_EVERY", " 1000 ", "flushEvery"],
+    ["BREAKER_OPEN_DURATION", `{ "initial": 5 }`, "openDuration.initial"],
+    ["BREAKER_TRIP_RULE", `{ "_tag": "Failures", "failures": 3, "window": 60 }`, "tripRule.window"],
+    ["BREAKER_KEYS", `{ "a*": { "openDuration": 30 } }`, `keys["a*"].openDuration`]
+  ])("has a duration without a unit for a mistake: %s of %s", ([name, value, field]) =>
+    Effect.gen(function*() {
+      const [issue, ...others] = yield* issuesOf(fromEnvironment({ [name]: value }))
+      assert.strictEqual(issue?.field, field)
+      assert.include(issue?.allowed, `such as "30 seconds"`)
+      assert.isEmpty(others)
+    }))
+
+  it.effect("takes a window without a unit for a number of calls, and a duration of 0 as it is", () =>
+    Effect.gen(function*() {
+      const policy = yield* fromEnvironment({
+        BREAKER_TRIP_RULE: `{ "_tag": "FailureRate", "window": 50 }`,
+        BREAKER_WARM_UP: "0"
+      })
+      assert.deepStrictEqual(policy, { tripRule: { _tag: "FailureRate", window: 50 }, warmUp: 0 })
     }))
 
   it.effect("has the mistakes of its values, with what stands in them", () =>

@@ -104,19 +104,19 @@ describe("a policy with mistakes", () => {
       assert.instanceOf(error, PolicyError)
       assert.strictEqual(error._tag, "PolicyError")
       assert.deepStrictEqual(error.message.split("\n").sort(), [
-        `halfOpen.permit is 3: it must be one of permits, successThreshold, failureThreshold, maxDuration`,
+        `Unknown option "permit" in halfOpen. Did you mean "permits"?`,
         `halfOpen.permits is -1: it must be a whole number from 1 to 1,000`,
-        `idleTimeToLive is a list: it must be a duration from 1 second to 30 days`,
+        `idleTimeToLive is a list: it must be a duration from 1 second to 30 days, such as "30 seconds"`,
         `jitter is NaN: it must be a number from 0 to 1`,
-        `keys["*/payments"] is "*/payments": it must be apart from "eu/*", or inside it: ` +
-        `both match some keys, neither rules`,
+        `keys["*/payments"] and the pattern "eu/*" match some of the same keys, and neither is narrower than the other: ` +
+        `change one of them, so that it is clear which policy such a key has`,
         `maxKeys is "${"many ".repeat(16)}…": it must be a whole number from 1 to 10,000,000`,
-        `maxOpenDuration is "${"x".repeat(80)}": it must be a duration from 1 millis to 7 days`,
-        `openDuration is "5 parsecs": it must be a duration from 1 millis to 1 day, ` +
+        `maxOpenDuration is "${"x".repeat(80)}": it must be a duration from 1 millis to 7 days, such as "30 seconds"`,
+        `openDuration is "5 parsecs": it must be a duration from 1 millis to 1 day, such as "30 seconds", ` +
         `an object with initial and factor, or a Schedule`,
         `tripRule.rules[0].failures is 0.5: it must be a whole number from 1 to 1,000,000`,
         `tripRule.rules[1].minimumCalls is 20: it must be at most the window of 10 calls, or it would never be reached`,
-        `warmUp is an object: it must be a duration from 0 millis to 1 day`
+        `warmUp is an object: it must be a duration from 0 millis to 1 day, such as "30 seconds"`
       ])
     }))
 
@@ -136,9 +136,74 @@ describe("a policy with mistakes", () => {
         `keys["a"] is Symbol(policy): it must be an object`,
         "maxKeys is 5: it must be a whole number from 1 to 10,000,000",
         "tripRule.failures is null: it must be a whole number from 1 to 1,000,000",
-        "tripRule.window is missing: it must be a duration from 10 millis to 1 day",
-        "warmUp is true: it must be a duration from 0 millis to 1 day"
+        `tripRule.window is missing: it must be a duration from 10 millis to 1 day, such as "30 seconds"`,
+        `warmUp is true: it must be a duration from 0 millis to 1 day, such as "30 seconds"`
       ])
+    }))
+})
+
+describe("the message of a mistake", () => {
+  const durations = `such as "30 seconds"`
+
+  it.effect.each<[string, unknown, string]>([
+    ["another case", { triprule: TripRule.consecutive(3) }, `Unknown option "triprule". Did you mean "tripRule"?`],
+    ["two letters exchanged", { opneDuration: "5 s" }, `Unknown option "opneDuration". Did you mean "openDuration"?`],
+    [
+      "a letter too few",
+      { keys: { "a*": { jiter: 1 } } },
+      `Unknown option "jiter" in keys["a*"]. Did you mean "jitter"?`
+    ],
+    [
+      "a letter too much, in a rule",
+      { tripRule: { _tag: "Consecutive", failures: 3, failure: 3 } },
+      `Unknown option "failure" in tripRule. Did you mean "failures"?`
+    ],
+    [
+      "a name like no other",
+      { openDuration: { initial: "5 seconds", curve: 2 } },
+      `Unknown option "curve" in openDuration: the options are initial, factor`
+    ],
+    [
+      "an option of the breaker that stands under keys",
+      { keys: { "a*": { maxKeys: 5 } } },
+      `Unknown option "maxKeys" in keys["a*"]: maxKeys is an option of the whole breaker; set it outside of keys`
+    ],
+    [
+      "patterns under keys",
+      { keys: { "a*": { keys: {} } } },
+      `Unknown option "keys" in keys["a*"]: keys is an option of the whole breaker; set it outside of keys`
+    ],
+    [
+      "an option of halfOpen that stands beside it",
+      { successThreshold: 2 },
+      `Unknown option "successThreshold": successThreshold is an option of halfOpen; set it there`
+    ],
+    [
+      "an opening longer than the default maximum",
+      { openDuration: "2 hours" },
+      "openDuration starts at 2h, which is more than maxOpenDuration (1h, the default): " +
+      "set maxOpenDuration to at least 2h, or shorten openDuration"
+    ],
+    [
+      "an opening of a pattern longer than its maximum",
+      { keys: { "a*": { openDuration: { initial: "5 seconds" }, maxOpenDuration: "4 seconds" } } },
+      `keys["a*"].openDuration starts at 5s, which is more than keys["a*"].maxOpenDuration (4s): ` +
+      "set maxOpenDuration to at least 5s, or shorten openDuration"
+    ],
+    [
+      "a duration in a rule",
+      { tripRule: TripRule.failures({ failures: 3, window: 1 }) },
+      `tripRule.window is 1: it must be a duration from 10 millis to 1 day, ${durations}`
+    ],
+    [
+      "a window that may be a duration",
+      { tripRule: TripRule.failureRate({ window: 0 }) },
+      `tripRule.window is 0: it must be a whole number from 1 to 1,000,000 of calls, ` +
+      `or a duration from 10 millis to 1 day, ${durations}`
+    ]
+  ])("names the remedy: %s", ([, policy, message]) =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* errorOf(policy)).message, message)
     }))
 })
 

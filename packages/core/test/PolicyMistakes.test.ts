@@ -147,9 +147,10 @@ describe("a cap below the first opening", () => {
     ["the usual one", { openDuration: { initial: "2 hours" } }, "1 hour", 7_200_000]
   ])("of a policy, %s, is named with what it has to be", ([, policy, value, millis]) =>
     Effect.gen(function*() {
-      const { issues } = yield* Effect.flip(CircuitBreaker.make(policy))
+      const { issues: [issue, ...others] } = yield* Effect.flip(CircuitBreaker.make(policy))
       const allowed = `at least the first openDuration, ${millis} millis`
-      assert.deepStrictEqual(issues, [{ field: "maxOpenDuration", value, allowed }])
+      assert.deepInclude(issue, { field: "maxOpenDuration", value, allowed })
+      assert.isEmpty(others)
     }).pipe(Effect.scoped, keep))
 
   it.effect.each<[string, Policy.Policy, ReadonlyArray<string>]>([

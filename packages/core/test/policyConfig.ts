@@ -26,7 +26,7 @@ export const whole = {
         _tag: "All",
         rules: [
           { _tag: "SlowCallRate", slowerThan: "2 seconds", threshold: 0.75, window: "30 seconds", minimumCalls: 7 },
-          { _tag: "InFlightAge", olderThan: 5_000, calls: 8 }
+          { _tag: "InFlightAge", olderThan: "5 seconds", calls: 8 }
         ]
       }
     ]
@@ -36,10 +36,10 @@ export const whole = {
   jitter: 0.5,
   warmUp: "10 seconds",
   quorum: 2,
-  halfOpen: { permits: 3, successThreshold: 2, failureThreshold: 4, maxDuration: 15_000 },
+  halfOpen: { permits: 3, successThreshold: 2, failureThreshold: 4, maxDuration: "15 seconds" },
   maxKeys: 500,
   idleTimeToLive: "10 minutes",
-  hydrateTimeout: 50,
+  hydrateTimeout: "50 millis",
   storeTimeout: "1 second",
   flushEvery: "2 seconds",
   refreshEvery: "5 seconds",

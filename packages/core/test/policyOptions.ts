@@ -57,7 +57,7 @@ const notDurations: ReadonlyArray<unknown> = [
 ]
 
 const duration = (least: string, most: string, beyond: ReadonlyArray<unknown>): Option => ({
-  allowed: `a duration from ${least} to ${most}`,
+  allowed: `a duration from ${least} to ${most}, such as "30 seconds"`,
   valid: [
     least,
     most,

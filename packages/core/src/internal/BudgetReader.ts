@@ -18,7 +18,10 @@ export const budgetFields = {
 } satisfies Record<string, Reader.Field>
 
 /** Reads a budget's policy, or every mistake in it. */
-export const readBudget = (input: unknown): Effect.Effect<ValidBudget, PolicyError> =>
+export const readBudget = (
+  input: unknown,
+  settings?: Pick<Reader.Reading, "requiresUnits">
+): Effect.Effect<ValidBudget, PolicyError> =>
   Effect.map(
     readOptions((reading) => {
       const whole = Reader.record(input, "policy", reading)
@@ -29,6 +32,6 @@ export const readBudget = (input: unknown): Effect.Effect<ValidBudget, PolicyErr
         window: Reader.option(whole, budgetFields, "window", "", reading),
         maxKeys: Reader.option(whole, budgetFields, "maxKeys", "", reading)
       }
-    }),
+    }, settings),
     ({ minimumPerSecond, ...rest }) => ({ ...rest, reserve: minimumPerSecond * rest.window / 1000 })
   )

@@ -1,4 +1,5 @@
 /** Reads policies: the one place that holds fields, bounds, defaults and cross-checks. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Rule, Trial } from "../machine/Rule.ts"
@@ -57,6 +58,7 @@ const probes = Reader.integer(1, 1000)
 
 const openDuration: Reader.Reader<OpenDuration> = {
   allowed: `${initial.allowed}, an object with initial and factor, or a Schedule`,
+  instruction: `${initial.instruction}, an object with initial and factor, or a Schedule`,
   read: (value, path, reading) => {
     if (Schedule.isSchedule(value)) {
       // A schedule's input and requirements leave no trace at run time; the policy's type asks for the right ones.
@@ -68,9 +70,9 @@ const openDuration: Reader.Reader<OpenDuration> = {
     }
     const backoff = typeof value === "object" && value !== null && "initial" in value ? value : undefined
     if (backoff === undefined) {
-      const constant = initial.read(value, path, { issues: [] })
+      const constant = initial.read(value, path, Reader.silently(reading))
       if (constant !== undefined) return { _tag: "Backoff", initial: constant, factor: 1 }
-      reading.issues.push({ field: path, value, allowed: openDuration.allowed })
+      reading.issues.push({ field: path, value, allowed: openDuration.instruction })
       return undefined
     }
     Reader.onlyKnown({ ...backoff }, ["initial", "factor"], path, reading)
@@ -82,7 +84,7 @@ const openDuration: Reader.Reader<OpenDuration> = {
   }
 }
 
-const tripRule: Reader.Reader<Rule> = { allowed: "a TripRule", read: readRule }
+const tripRule: Reader.Reader<Rule> = { allowed: "a TripRule", instruction: "a TripRule", read: readRule }
 
 /** The fields of a key's policy, but for `halfOpen`. */
 export const keyFields = {
@@ -113,17 +115,31 @@ export const breakerFields = {
   background: field(Reader.boolean, true)
 } satisfies Record<string, Field>
 
+/** Where an option belongs that stands in a place that does not know it. */
+const ofBreaker = Object.fromEntries(
+  [...Object.keys(breakerFields), "keys"].map((name) => [
+    name,
+    `${name} is an option of the whole breaker; set it outside of keys`
+  ])
+)
+const ofHalfOpen = Object.fromEntries(
+  Object.keys(halfOpenFields).map((name) => [name, `${name} is an option of halfOpen; set it there`])
+)
+
 const keyNames = [...Object.keys(keyFields), "halfOpen"]
 const breakerNames = [...keyNames, ...Object.keys(breakerFields), "keys"]
 
 const defaultRule: Rule = { _tag: "Consecutive", failures: 5 }
 
 /** Reads a policy, or every mistake in it. */
-export const readPolicy = (input: unknown): Effect.Effect<ValidPolicies, PolicyError> =>
+export const readPolicy = (
+  input: unknown,
+  options?: Pick<Reader.Reading, "requiresUnits">
+): Effect.Effect<ValidPolicies, PolicyError> =>
   Effect.suspend(() => {
-    const reading: Reader.Reading = { issues: [] }
+    const reading: Reader.Reading = { ...options, issues: [] }
     const whole = Reader.record(input, "policy", reading)
-    Reader.onlyKnown(whole, breakerNames, "", reading)
+    Reader.onlyKnown(whole, breakerNames, "", reading, ofHalfOpen)
     const fields = readFields(whole, "", reading)
     crossCheck(fields, whole, "", reading)
     const policies = complete<ValidPolicies>({
@@ -161,10 +177,16 @@ const crossCheck = (fields: Read<ValidPolicy>, input: Input, path: string, readi
   const { maxOpenDuration, openDuration } = fields
   if (openDuration?._tag !== "Backoff" || maxOpenDuration === undefined) return
   if (maxOpenDuration >= openDuration.initial) return
+  const first = Duration.format(Duration.millis(openDuration.initial))
+  const longest = Duration.format(Duration.millis(maxOpenDuration))
+  const byDefault = input["maxOpenDuration"] === undefined ? ", the default" : ""
+  const field = Reader.at(path, "maxOpenDuration")
   reading.issues.push({
-    field: Reader.at(path, "maxOpenDuration"),
+    field,
     value: input["maxOpenDuration"] ?? keyFields.maxOpenDuration.default,
-    allowed: `at least the first openDuration, ${openDuration.initial} millis`
+    allowed: `at least the first openDuration, ${openDuration.initial} millis`,
+    message: `${Reader.at(path, "openDuration")} starts at ${first}, which is more than ` +
+      `${field} (${longest}${byDefault}): set maxOpenDuration to at least ${first}, or shorten openDuration`
   })
 }
 
@@ -185,14 +207,21 @@ const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<Patt
     const path = `keys[${JSON.stringify(pattern)}]`
     if (!isKey(pattern)) reading.issues.push(keyIssue(path, pattern))
     const input = Reader.record(value, path, reading)
-    Reader.onlyKnown(input, keyNames, path, reading)
+    Reader.onlyKnown(input, keyNames, path, reading, { ...ofHalfOpen, ...ofBreaker })
     return { pattern, path, input }
   })
   for (const [i, { path, pattern }] of entries.entries()) {
     const rival = entries.slice(0, i).find((other) => clash(other.pattern, pattern))
     if (rival !== undefined) {
-      const allowed = `apart from ${JSON.stringify(rival.pattern)}, or inside it: both match some keys, neither rules`
-      reading.issues.push({ field: path, value: pattern, allowed })
+      const other = JSON.stringify(rival.pattern)
+      reading.issues.push({
+        field: path,
+        value: pattern,
+        allowed: `a pattern that shares no key with ${other}, or is narrower or wider than it`,
+        message:
+          `${path} and the pattern ${other} match some of the same keys, and neither is narrower than the other: ` +
+          "change one of them, so that it is clear which policy such a key has"
+      })
     }
   }
   // A wider pattern contains more patterns; ties don't overlap, so their order is of no matter.
@@ -205,7 +234,7 @@ const readPatterns = (whole: Input, reading: Reader.Reading): ReadonlyArray<Patt
     const around = narrowestFirst.filter((other) => contains(other.pattern, pattern)).map((other) => other.input)
     const merged = [...around, whole].reduceRight((all, own) => inherit(own, all), {})
     // What is inherited has been read where it stands, so its mistakes are named once, and there.
-    const fields = readFields(merged, path, { issues: [] })
+    const fields = readFields(merged, path, Reader.silently(reading))
     if (capped.some((name) => input[name] !== undefined)) crossCheck(fields, merged, path, reading)
     const policy = complete<ValidPolicy>(fields)
     return policy === undefined ? [] : [{ pattern, policy }]

@@ -8,22 +8,34 @@ import type { PolicyIssue } from "../PolicyError.ts"
 /** Where mistakes are noted. */
 export interface Reading {
   readonly issues: Array<PolicyIssue>
+  /** Whether a duration has to name its unit, as in a `ConfigProvider`, where a 10 may be meant as seconds. */
+  readonly requiresUnits?: boolean | undefined
 }
 
 export interface Reader<A> {
   /** What is allowed, in words; part of the error and of the generated table. */
   readonly allowed: string
+  /** The same with an example, where a type has forms that are not obvious; part of the error alone. */
+  readonly instruction: string
   readonly read: (value: unknown, field: string, reading: Reading) => A | undefined
 }
 
-const make = <A>(allowed: string, parse: (value: unknown) => A | undefined): Reader<A> => ({
+const make = <A>(
+  allowed: string,
+  parse: (value: unknown, reading: Reading) => A | undefined,
+  instruction: string = allowed
+): Reader<A> => ({
   allowed,
+  instruction,
   read: (value, field, reading) => {
-    const parsed = parse(value)
-    if (parsed === undefined) reading.issues.push({ field, value, allowed })
+    const parsed = parse(value, reading)
+    if (parsed === undefined) reading.issues.push({ field, value, allowed: instruction })
     return parsed
   }
 })
+
+/** The same reading, whose mistakes are not noted. */
+export const silently = (reading: Reading): Reading => ({ ...reading, issues: [] })
 
 const toNumber = (value: unknown): number => typeof value === "number" ? value : Number.NaN
 
@@ -55,10 +67,12 @@ export const atLeast = (least: number): Reader<number> =>
 export const duration = (least: Duration.Input & string, most: Duration.Input & string): Reader<number> => {
   const from = Duration.toMillis(least)
   const to = Duration.toMillis(most)
-  return make(`a duration from ${least} to ${most}`, (value) => {
+  const allowed = `a duration from ${least} to ${most}`
+  return make(allowed, (value, { requiresUnits }) => {
+    if (requiresUnits === true && typeof value === "number" && value !== 0) return undefined
     const millis = toMillis(value)
     return millis >= from && millis <= to ? millis : undefined
-  })
+  }, `${allowed}, such as "30 seconds"`)
 }
 
 const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"]
@@ -88,17 +102,45 @@ export const record = (value: unknown, field: string, reading: Reading): Readonl
 
 export const at = (field: string, name: string): string => field === "" ? name : `${field}.${name}`
 
-/** Notes every field that is not one of the known. */
+/** Notes every field that is not one of the known; `places` says where some that are known elsewhere belong. */
 export const onlyKnown = (
   value: Readonly<Record<string, unknown>>,
   known: ReadonlyArray<string>,
   field: string,
-  reading: Reading
+  reading: Reading,
+  places: Readonly<Record<string, string>> = {}
 ): void => {
   for (const name of Object.keys(value)) {
     if (known.includes(name) || value[name] === undefined) continue
-    reading.issues.push({ field: at(field, name), value: value[name], allowed: `one of ${known.join(", ")}` })
+    const allowed = `one of ${known.join(", ")}`
+    const elsewhere = Object.hasOwn(places, name) ? places[name] : undefined
+    const similar = known.find((other) => isSimilar(name, other))
+    const advice = similar !== undefined
+      ? `. Did you mean ${JSON.stringify(similar)}?`
+      : elsewhere !== undefined
+      ? `: ${elsewhere}`
+      : `: the options are ${known.join(", ")}`
+    const message = `Unknown option ${JSON.stringify(name)}${field === "" ? "" : ` in ${field}`}${advice}`
+    reading.issues.push({ field: at(field, name), value: value[name], allowed, message })
   }
+}
+
+/** Whether two names differ in case alone, or by one or two letters that are missing, wrong or in excess. */
+const isSimilar = (name: string, other: string): boolean => {
+  const [a, b] = [name.toLowerCase(), other.toLowerCase()]
+  // What is as short as that differs from everything by two letters.
+  const most = Math.min(2, Math.floor(b.length / 3))
+  if (Math.abs(a.length - b.length) > most) return false
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    above = row
+  }
+  return (above[b.length] ?? 0) <= most
 }
 
 /** What is read from: an object whose fields may be anything. */

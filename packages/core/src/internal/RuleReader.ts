@@ -10,13 +10,14 @@ const inFlightCalls = Reader.integer(1, 1000)
 
 const window: Reader.Reader<Window> = {
   allowed: `${count.allowed} of calls, or ${span.allowed}`,
+  instruction: `${count.allowed} of calls, or ${span.instruction}`,
   read: (value, field, reading) => {
-    const silent = { issues: [] }
+    const silent = Reader.silently(reading)
     const size = count.read(value, field, silent)
     if (size !== undefined) return { _tag: "Calls", size }
     const millis = typeof value === "number" ? undefined : span.read(value, field, silent)
     if (millis !== undefined) return { _tag: "Time", span: millis }
-    reading.issues.push({ field, value, allowed: window.allowed })
+    reading.issues.push({ field, value, allowed: window.instruction })
     return undefined
   }
 }
