@@ -134,7 +134,9 @@ export const hystrix = {
  *
  * **Gotchas**
  *
- * opossum opens above half, this at half. It also ends each call after ten seconds: put `Effect.timeout("10 seconds")`
+ * opossum opens above half, this at half. It divides by the calls that were started, this by those that have finished, so
+ * the same share trips sooner here while calls are in flight. An error that its `errorFilter` accepts counts as a success:
+ * `Outcome.classifier({ succeedOnError })`. It also ends each call after ten seconds: put `Effect.timeout("10 seconds")`
  * inside.
  *
  * @category presets
