@@ -41,7 +41,9 @@ export const promised = (results: Readonly<Record<string, Result>>): string =>
       figure(result.unit === "ratio" ? result.ratio : result.value, result.unit),
       result.target === undefined ? "" : figure(result.target, result.unit),
       result.aim === undefined ? "" : figure(result.aim, result.unit),
-      `${figure(result.spread.p10, result.unit)} – ${figure(result.spread.p90, result.unit)}`,
+      result.spread === undefined
+        ? ""
+        : `${figure(result.spread.p10, result.unit)} – ${figure(result.spread.p90, result.unit)}`,
       result.reached === undefined ? "" : result.reached ? "yes" : "NO",
       detail(result)
     ])

@@ -29,7 +29,8 @@ export interface SizeResult extends Judged {
 export interface FigureResult {
   readonly unit: "per call" | "ms"
   readonly value: number
-  readonly spread: Spread
+  /** None for a high percentile of the samples: their spread says nothing about it. */
+  readonly spread?: Spread
   readonly target?: number
   readonly aim?: number
   readonly reached?: boolean
@@ -126,9 +127,14 @@ export const countResult = (
   beside
 })
 
-/** How long the given share of the samples took at most, in milliseconds. The spread is that of the samples. */
+/** How long the given share of the samples took at most, in milliseconds. The spread of the samples is that of the median. */
 export const millisResult = (
   samples: ReadonlyArray<number>,
   share: number,
   beside: Readonly<Record<string, number>> = {}
-): FigureResult => ({ unit: "ms", value: quantile(samples, share), spread: spread(samples), beside })
+): FigureResult => ({
+  unit: "ms",
+  value: quantile(samples, share),
+  ...(share === 0.5 ? { spread: spread(samples) } : {}),
+  beside
+})

@@ -23,12 +23,16 @@ describe("a time that nobody promised", () => {
     assert.strictEqual(millisResult(samples, 0.99).value, 99)
   })
 
-  it("comes with the spread of its samples, and is not judged", () => {
-    const { reached, spread, target } = millisResult(samples, 0.99)
+  it("comes with the spread of its samples where it is their median, and is not judged", () => {
+    const { reached, spread, target } = millisResult(samples, 0.5)
     assert.deepStrictEqual({ reached, spread, target }, {
       reached: undefined,
       spread: { p10: 10, p90: 90, samples: 101 },
       target: undefined
     })
+  })
+
+  it("comes without a spread where it is a high percentile, which lies outside of it", () => {
+    assert.notProperty(millisResult(samples, 0.99), "spread")
   })
 })

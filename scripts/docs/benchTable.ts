@@ -5,7 +5,7 @@ interface Row {
   readonly unit: string
   readonly ratio?: number
   readonly value?: number
-  readonly spread: { readonly p10: number; readonly p90: number }
+  readonly spread?: { readonly p10: number; readonly p90: number }
   readonly target?: number
   readonly reached?: boolean
 }
@@ -39,7 +39,7 @@ export const tableOf = ({ command, leftOut = [], machine, results }: Results): s
     [
       `\`${name}\``,
       show(ratio ?? value ?? 0, unit),
-      `${show(spread.p10, unit)} – ${show(spread.p90, unit)}`,
+      spread === undefined ? "" : `${show(spread.p10, unit)} – ${show(spread.p90, unit)}`,
       target === undefined ? "" : `≤ ${show(target, unit)}`,
       reached === undefined ? "" : reached ? "yes" : "no"
     ].join(" | ")

@@ -90,7 +90,7 @@ export const run = Effect.fnUntraced(
           unguarded: twin === undefined ? undefined : yield* summarySide(twin, journals.unguarded),
           scripts: plan.scripts,
           until
-        })
+        }, yield* screen.columns)
       ])
     })
 

@@ -9,6 +9,8 @@ import * as View from "./View.ts"
 export interface Screen {
   /** Ends when nobody reads the output any more, as with `| head`. */
   readonly closed: Effect.Effect<void>
+  /** How wide lines may be; 80 where the output is no terminal. */
+  readonly columns: Effect.Effect<number>
   readonly print: (lines: ReadonlyArray<string>) => Effect.Effect<void>
   /**
    * Shows scenes until the scope closes: all of them on a live screen, on a plain one the news in them. Afterwards the
@@ -69,6 +71,8 @@ export const make = Effect.fnUntraced(function*(options: { readonly plain: boole
     yield* Effect.forkScoped(Effect.repeat(more, often))
   })
 
-  const screen: Screen = { closed: Deferred.await(closed), print, show: animate ? live : plain }
+  // What is no terminal, such as a file, has no columns.
+  const columns = Effect.map(terminal.columns, (columns) => columns > 0 ? columns : 80)
+  const screen: Screen = { columns, closed: Deferred.await(closed), print, show: animate ? live : plain }
   return screen
 })

@@ -81,24 +81,52 @@ export interface Comparison {
 
 type Row = readonly [label: string, guarded: string, unguarded: string]
 
-const table = (rows: ReadonlyArray<Row>, compared: boolean): ReadonlyArray<string> =>
-  rows.map(([label, guarded, unguarded]) =>
-    ` ${label.padEnd(48)}${guarded.padStart(14)}${compared ? unguarded.padStart(14) : ""}`
-  )
+const numberWidth = 14
+const labelWidth = 48
+
+/** The rows in so many columns. A label that needs more room goes on in the next line, which has the numbers. */
+const table = (rows: ReadonlyArray<Row>, compared: boolean, columns: number): ReadonlyArray<string> => {
+  const room = columns - 1 - numberWidth * (compared ? 2 : 1)
+  const width = Math.min(labelWidth, Math.max(numberWidth, room))
+  return rows.flatMap(([label, guarded, unguarded]) => {
+    const lines = wrap(label, width)
+    const numbers = guarded.padStart(numberWidth) + (compared ? unguarded.padStart(numberWidth) : "")
+    return lines.map((line, i) => ` ${i === lines.length - 1 ? line.padEnd(width) + numbers : line}`)
+  })
+}
+
+/** Breaks a label between words; each further line is indented. */
+const wrap = (label: string, width: number): ReadonlyArray<string> => {
+  const indent = /^ */.exec(label)?.[0] ?? ""
+  return label.trimStart().split(" ").reduce<Array<string>>((lines, word) => {
+    const line = lines.at(-1)
+    if (line === undefined) return [indent + word]
+    const longer = `${line} ${word}`
+    return longer.length > width ? [...lines, `${indent}  ${word}`] : [...lines.slice(0, -1), longer]
+  }, [])
+}
 
 const row = (label: string, sides: ReadonlyArray<string | number | undefined>): ReadonlyArray<Row> =>
   sides[0] === undefined ? [] : [[label, `${sides[0]}`, `${sides[1] ?? ""}`]]
 
 /** The few numbers that are worth watching while a run is on. */
-export const standing = (guarded: Totals, unguarded: Totals | undefined): ReadonlyArray<string> => {
+export const standing = (
+  guarded: Totals,
+  unguarded: Totals | undefined,
+  columns: number
+): ReadonlyArray<string> => {
   const sides = unguarded === undefined ? [guarded] : [guarded, unguarded]
-  return table([
-    ["so far", unguarded === undefined ? "" : "with Reclose", "without"],
-    ...row("answered", sides.map(({ answered, refused }) => answered + refused)),
-    ...row("failed", sides.map(({ failed }) => failed)),
-    ...row("rejected at once", sides.map(({ rejected }) => rejected)),
-    ...row("callers waited for calls that failed", sides.map(({ wasted }) => Text.seconds(wasted)))
-  ], unguarded !== undefined)
+  return table(
+    [
+      ["so far", unguarded === undefined ? "" : "with Reclose", "without"],
+      ...row("answered", sides.map(({ answered, refused }) => answered + refused)),
+      ...row("failed", sides.map(({ failed }) => failed)),
+      ...row("rejected at once", sides.map(({ rejected }) => rejected)),
+      ...row("callers waited for calls that failed", sides.map(({ wasted }) => Text.seconds(wasted)))
+    ],
+    unguarded !== undefined,
+    columns
+  )
 }
 
 const failureRows = (sides: ReadonlyArray<Totals>): ReadonlyArray<Row> =>
@@ -107,7 +135,10 @@ const failureRows = (sides: ReadonlyArray<Totals>): ReadonlyArray<Row> =>
   )
 
 /** The end of a run: one table, and what it says. */
-export const summary = ({ guarded, scripts, unguarded, until }: Comparison): ReadonlyArray<string> => {
+export const summary = (
+  { guarded, scripts, unguarded, until }: Comparison,
+  columns: number
+): ReadonlyArray<string> => {
   const sides = unguarded === undefined ? [guarded] : [guarded, unguarded]
   const all = sides.map(({ calls }) => totals(calls))
   const recovered = Object.entries(scripts).flatMap(([key, script]) => {
@@ -122,19 +153,23 @@ export const summary = ({ guarded, scripts, unguarded, until }: Comparison): Rea
   const refused = all.some(({ refused }) => refused > 0)
   const [ours, theirs] = all
   return [
-    ...table([
-      ...(unguarded === undefined ? [] : row("", ["with Reclose", "without"])),
-      ...row("calls", sides.map(({ calls }) => calls.length)),
-      ...row("answered", all.map(({ answered }) => answered)),
-      ...(refused ? row("answered that the request is wrong (4xx)", all.map(({ refused }) => refused)) : []),
-      ...row("failed", all.map(({ failed }) => failed)),
-      ...failureRows(all),
-      ...row("rejected at once", all.map(({ rejected }) => rejected)),
-      ...row("requests that a sick upstream had to bear", sides.map(({ receivedWhileSick }) => receivedWhileSick)),
-      ...row("callers waited, all together", all.map(({ waited }) => Text.seconds(waited))),
-      ...row("  of that for calls that failed", all.map(({ wasted }) => Text.seconds(wasted))),
-      ...recovered
-    ], unguarded !== undefined),
+    ...table(
+      [
+        ...(unguarded === undefined ? [] : row("", ["with Reclose", "without"])),
+        ...row("calls", sides.map(({ calls }) => calls.length)),
+        ...row("answered", all.map(({ answered }) => answered)),
+        ...(refused ? row("answered that the request is wrong (4xx)", all.map(({ refused }) => refused)) : []),
+        ...row("failed", all.map(({ failed }) => failed)),
+        ...failureRows(all),
+        ...row("rejected at once", all.map(({ rejected }) => rejected)),
+        ...row("requests that a sick upstream had to bear", sides.map(({ receivedWhileSick }) => receivedWhileSick)),
+        ...row("callers waited, all together", all.map(({ waited }) => Text.seconds(waited))),
+        ...row("  of that for calls that failed", all.map(({ wasted }) => Text.seconds(wasted))),
+        ...recovered
+      ],
+      unguarded !== undefined,
+      columns
+    ),
     ...(ours === undefined || theirs === undefined ? [] : ["", ...verdict(ours, theirs)])
   ]
 }

@@ -185,7 +185,7 @@ export const frame = (scene: Scene, paint: Text.Paint, { columns, rows }: Size):
     }`,
     ""
   ]
-  const standing = Summary.standing(scene.guarded, scene.unguarded)
+  const standing = Summary.standing(scene.guarded, scene.unguarded, columns)
   const circuits = circuitLines(scene, paint, rows - head.length - standing.length - 3)
   const room = Math.max(0, rows - head.length - circuits.length - standing.length - 1)
   const latest = scene.news.slice(Math.max(0, scene.news.length - room)).map((item) => news(item, paint))

@@ -68,7 +68,7 @@ describe("Summary", () => {
   }
 
   it("compares both sides", () => {
-    const text = Summary.summary({ ...sides, scripts: {}, until: 2_000 }).join("\n")
+    const text = Summary.summary({ ...sides, scripts: {}, until: 2_000 }, 80).join("\n")
     assert.match(text, /with Reclose +without/)
     assert.match(text, /failed +1 +2\n/)
     assert.match(text, /rejected at once +1 +0\n/)
@@ -77,8 +77,20 @@ describe("Summary", () => {
   })
 
   it("says nothing of a side that was not run", () => {
-    const text = Summary.summary({ ...sides, unguarded: undefined, scripts: {}, until: 2_000 }).join("\n")
+    const text = Summary.summary({ ...sides, unguarded: undefined, scripts: {}, until: 2_000 }, 80).join("\n")
     assert.notMatch(text, /without|spared|undefined/)
     assert.match(text, /rejected at once +1$/m)
+  })
+
+  it("fits into a narrow terminal: a long label takes two lines, and no number is cut", () => {
+    const lines = Summary.summary({ ...sides, scripts: {}, until: 2_000 }, 60)
+    const compared = lines.slice(0, lines.indexOf(""))
+    assert.isEmpty(compared.filter((line) => line.length > 60))
+    const text = compared.join("\n")
+    assert.match(text, /with Reclose +without/)
+    assert.match(text, / requests that a sick upstream\n {3}had to bear +1 +2\n/)
+    const standing = Summary.standing(Summary.totals(sides.guarded.calls), Summary.totals(sides.unguarded.calls), 60)
+    assert.isEmpty(standing.filter((line) => line.length > 60))
+    assert.match(standing.join("\n"), / +failed +0\.0 s +1\.0 s/)
   })
 })

@@ -14,12 +14,11 @@ import * as Duration from "effect/Duration"
  * - `Tripped`: the circuit is open and its time is not up.
  * - `Probing`: the circuit is half-open and all its probes are out.
  * - `Forced`: an operator forced the circuit open, or isolated it.
- * - `Parent`: a circuit above this one rejected the call.
  *
  * @category models
  * @since 0.1.0
  */
-export type RejectionReason = "Tripped" | "Probing" | "Forced" | "Parent"
+export type RejectionReason = "Tripped" | "Probing" | "Forced"
 
 /**
  * Raised by `withBreaker` instead of making the call.
@@ -77,8 +76,6 @@ export class CircuitOpen extends Data.TaggedError("CircuitOpen")<{
   override get message(): string {
     const why = this.reason === "Forced"
       ? "was forced open by an operator"
-      : this.reason === "Parent"
-      ? "is below an open circuit"
       : this.reason === "Probing"
       ? "is half-open and all its probes are out"
       : "is open"

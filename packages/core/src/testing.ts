@@ -13,7 +13,8 @@ export {
   type StoreCaseOptions,
   storeCases,
   StoreCaseTimeout,
-  storeConformance
+  storeConformance,
+  StoresApart
 } from "./testing/Conformance.ts"
 export * as Fate from "./testing/Fate.ts"
 export { FaultyStore, type NextOptions } from "./testing/FaultyStore.ts"

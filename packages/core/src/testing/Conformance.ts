@@ -1,5 +1,6 @@
 /** The cases that hold of every store, and what runs them. */
 import { layer as suite } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -15,7 +16,7 @@ import { keyCases } from "./keyCases.ts"
 import { listCases } from "./listCases.ts"
 import { recordCases } from "./recordCases.ts"
 import { registerCases } from "./registerCases.ts"
-import { NotOffered, Stage, type StoreCase } from "./Stage.ts"
+import { NotOffered, recordAt, Stage, type Store, type StoreCase } from "./Stage.ts"
 import { timeCases } from "./timeCases.ts"
 
 /**
@@ -25,7 +26,8 @@ import { timeCases } from "./timeCases.ts"
  *
  * - `timeout`: how long each case may take, `"20 seconds"` by default. The longest ones sleep for 2 seconds.
  * - `inProcess`: says that the store lives in its layer, as one in memory does, so that building the layer twice would
- *   make two stores. A case then uses one connection as if it were two. False by default.
+ *   make two stores. A case then uses one connection as if it were two. False by default. A case fails with
+ *   `StoresApart`, which names this option, where two connections don't show each other's records.
  *
  * @category models
  * @since 0.1.0
@@ -45,6 +47,15 @@ const timeoutOf = ({ timeout = "20 seconds" }: StoreCaseOptions) => Duration.fro
  * @since 0.1.0
  */
 export class StoreCaseTimeout extends Data.TaggedError("StoreCaseTimeout")<{ readonly message: string }> {}
+
+/**
+ * What one of two connections wrote is not there for the other, so no case means anything: each connection has a store of
+ * its own. Set `inProcess` for a store that lives in its layer; any other has to connect to the same store each time.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StoresApart extends Data.TaggedError("StoresApart")<{ readonly message: string }> {}
 
 /**
  * Everything that holds of every store, as plain data.
@@ -108,7 +119,7 @@ export const runStoreCase = <E, R>(
   storeCase: StoreCase,
   layer: Layer.Layer<CircuitStore, E, R>,
   options: StoreCaseOptions = {}
-): Effect.Effect<void, E | CircuitStoreError | NotOffered | StoreCaseTimeout, R> => {
+): Effect.Effect<void, E | CircuitStoreError | NotOffered | StoreCaseTimeout | StoresApart, R> => {
   const timeout = timeoutOf(options)
   const connect = Effect.gen(function*() {
     // A memo map of its own: what is memoized elsewhere would be the same connection again.
@@ -120,7 +131,16 @@ export const runStoreCase = <E, R>(
     const there = options.inProcess === true ? here : yield* connect
     const now = (yield* Clock.currentTimeMillis).toString(36)
     const chance = (yield* Random.nextIntBetween(0, 36 ** 8)).toString(36)
-    yield* Effect.provideService(storeCase.run, Stage, { here, there, prefix: `conformance-${now}-${chance}:` })
+    const prefix = `conformance-${now}-${chance}:`
+    yield* Effect.provideService(storeCase.run, Stage, { here, there, prefix }).pipe(
+      // Only a case that failed has to be explained, and one that is checked before would be another one.
+      Effect.tapCause((cause) =>
+        here === there ||
+          cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof NotOffered)
+          ? Effect.void
+          : checkShared(here, there, `${prefix}shared`)
+      )
+    )
   }))
   const timedOut = new StoreCaseTimeout({
     message: `"${storeCase.name}" did not end within ${Duration.format(timeout)}: ` +
@@ -136,6 +156,19 @@ export const runStoreCase = <E, R>(
     )
   })
 }
+
+/** Fails where a record that one connection wrote is not there for the other. */
+const checkShared = Effect.fnUntraced(function*(here: Store, there: Store, key: string) {
+  const { time } = yield* here.read(key)
+  yield* here.replace(key, undefined, recordAt(time))
+  const [own, other] = [yield* here.read(key), yield* there.read(key)]
+  if (own.record === undefined || other.record !== undefined) return
+  return yield* new StoresApart({
+    message: "what one connection wrote is not there for the other: each has a store of its own. " +
+      "Pass { inProcess: true } for a store that lives in its layer, as one in memory does; " +
+      "let any other layer connect to the same store each time it is built"
+  })
+}, Effect.catchTag("CircuitStoreError", () => Effect.void))
 
 /**
  * Registers the suite that every store has to pass, for vitest with `@effect/vitest`: call it at the top of a test file.

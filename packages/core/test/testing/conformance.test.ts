@@ -1,7 +1,14 @@
 /** The conformance kit finds what is wrong with a store. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitStore } from "@reclose/core/CircuitStore"
-import { NotOffered, runStoreCase, storeCases, StoreCaseTimeout, storeConformance } from "@reclose/core/testing"
+import {
+  NotOffered,
+  runStoreCase,
+  storeCases,
+  StoreCaseTimeout,
+  storeConformance,
+  StoresApart
+} from "@reclose/core/testing"
 import { Cause, Effect, Exit, Fiber, Layer, Option } from "effect"
 import { flaws, timeout } from "./broken.ts"
 import { layerOf } from "./broken/World.ts"
@@ -43,6 +50,24 @@ describe("the conformance kit", { concurrent: true }, () => {
       assert.strictEqual(failures.length, 5)
       for (const failure of failures) assert.instanceOf(failure, NotOffered)
     }))
+
+  it.live("says that a store which lives in its layer needs the option for that", () =>
+    Effect.gen(function*() {
+      const exits = yield* Effect.forEach(
+        storeCases,
+        (storeCase) => Effect.exit(runStoreCase(storeCase, CircuitStore.layerMemory, { timeout: "3 seconds" })),
+        { concurrency: "unbounded" }
+      )
+      const failures = exits.flatMap((exit) => Exit.isFailure(exit) ? [exit.cause] : [])
+      const errors = failures.flatMap((cause) => Option.getOrElse(Cause.findErrorOption(cause), () => cause))
+      // A case that waits for what never comes ends by its timeout.
+      const explained = errors.filter((error) => !(error instanceof StoreCaseTimeout))
+      assert.isAbove(explained.length, 20)
+      for (const error of explained) {
+        assert.instanceOf(error, StoresApart)
+        assert.include(error.message, "{ inProcess: true }")
+      }
+    }), 30_000)
 
   it.live("says which case did not end, and waits no longer for a scope that does not close", () =>
     Effect.gen(function*() {
