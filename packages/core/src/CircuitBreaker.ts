@@ -22,6 +22,7 @@ import { unguarded } from "./internal/Admitted.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { Engine } from "./internal/Engine.ts"
 import { EventBus } from "./internal/EventBus.ts"
+import { ExpiresIdle } from "./internal/ExpiresIdle.ts"
 import { isKey, keyError, keyIssue } from "./internal/Key.ts"
 import { makePolicies } from "./internal/Policies.ts"
 import { StoreKey } from "./internal/StoreKey.ts"
@@ -161,6 +162,7 @@ const makeWith = Effect.fnUntraced(function*(
       transitions.end()
     })
   )
+  const expiresIdle = yield* ExpiresIdle
   const engine = new Engine({
     policies: yield* makePolicies(policy),
     clock,
@@ -175,6 +177,11 @@ const makeWith = Effect.fnUntraced(function*(
     yield* Effect.addFinalizer(() => Effect.andThen(sharing.flush, sharing.end))
     if (sharing.policy.background) yield* Effect.forkScoped(sharing.listen)
   }
+
+  /** The circuit of a key that a call uses. */
+  const find: (key: string) => CircuitEntry | undefined = expiresIdle
+    ? (key) => engine.findUnexpired(key, true)
+    : (key) => engine.get(key)
 
   /** The circuit of a key, read from the store if this is its first use; undefined where there is no room for it. */
   const acquire = (key: string): Effect.Effect<CircuitEntry | undefined> => {
@@ -211,14 +218,14 @@ const makeWith = Effect.fnUntraced(function*(
     isKey(key) ? acquire(key) : Effect.die(keyError(key))
 
   const enterUnsafe: Breaker["enterUnsafe"] = (call, key, classify) => {
-    const entry = engine.get(key)
+    const entry = find(key)
     return entry === undefined
       ? Effect.flatMap(first(key), (entry) => entry === undefined ? call : engine.enter(entry, call, classify))
       : engine.enter(entry, call, classify)
   }
 
   const admitUnsafe: Breaker["admitUnsafe"] = (key) => {
-    const entry = engine.get(key)
+    const entry = find(key)
     return entry === undefined
       ? Effect.flatMap(first(key), (entry) => entry === undefined ? Effect.succeed(unguarded) : engine.admission(entry))
       : engine.admission(entry)
@@ -231,7 +238,7 @@ const makeWith = Effect.fnUntraced(function*(
     admit: (key) => Effect.suspend(() => admitUnsafe(key)),
     state: (key) =>
       Effect.suspend(() => {
-        const entry = engine.get(key)
+        const entry = expiresIdle ? engine.findUnexpired(key, false) : engine.get(key)
         if (entry !== undefined) return Effect.succeed(stateOf(entry))
         return isKey(key) ? unusedState(key) : Effect.fail(keyError(key))
       }),

@@ -34,9 +34,11 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { CircuitStoreError } from "./CircuitStore.ts"
+import { count, findUnreadable, millis, name } from "./internal/Bounds.ts"
 import type { Override } from "./machine/Circuit.ts"
 
 /**
@@ -101,9 +103,6 @@ export type SharedCount =
   | { readonly _tag: "Calls"; readonly blocks: ReadonlyArray<readonly [calls: number, hits: number]> }
   | { readonly _tag: "Time"; readonly buckets: ReadonlyArray<readonly [bucket: number, calls: number, hits: number]> }
 
-const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-const millis = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-
 const Phase = Schema.Union([
   Schema.TaggedStruct("Closed", { openings: count, remaining: millis }),
   Schema.TaggedStruct("Open", { openings: count, duration: millis, remaining: millis }),
@@ -129,7 +128,10 @@ const form = 1
 
 const Form = Schema.fromJsonString(Schema.Struct({ form: Schema.Int }))
 
-const Text = Schema.fromJsonString(Schema.Struct({
+/** In characters. A breaker writes half a kilobyte to two, and more only for a rule of dozens of parts. */
+const maxTextLength = 65_536
+
+const Document = Schema.Struct({
   form: Schema.Literal(form),
   version: count,
   time: millis,
@@ -137,20 +139,30 @@ const Text = Schema.fromJsonString(Schema.Struct({
   generation: count,
   phase: Phase,
   override: Schema.Literals(["None", "ForcedOpen", "ForcedClosed", "Disabled", "MetricsOnly"]),
-  policy: Schema.String,
+  policy: name,
   evidence: Schema.Array(Counts),
-  failing: Schema.Array(Schema.Tuple([Schema.String, millis])),
+  failing: Schema.Array(Schema.Tuple([name, millis])),
   failingSince: Schema.optionalKey(millis),
-  writers: Schema.Array(Schema.Tuple([Schema.String, count]))
-}))
+  writers: Schema.Array(Schema.Tuple([name, count]))
+})
+
+const encode = Schema.encodeSync(Schema.fromJsonString(Document))
+const decode = Schema.decodeUnknownEffect(Document)
 
 /**
- * The record as text, half a kilobyte to two.
+ * Returns the record as text, half a kilobyte to two. Throws a `RangeError` for one of more than 65,536 characters, which no
+ * breaker would read: that of a trip rule with hundreds of parts.
  *
  * @category codecs
  * @since 0.1.0
  */
-export const toText = (record: CircuitRecord): string => Schema.encodeSync(Text)({ form, ...record })
+export const toText = (record: CircuitRecord): string => {
+  const text = encode({ form, ...record })
+  if (text.length <= maxTextLength) return text
+  throw new RangeError(
+    `the record is ${text.length} characters long, and at most ${maxTextLength} are stored: give the trip rule fewer parts`
+  )
+}
 
 /**
  * Reads a record that was held for a key.
@@ -159,6 +171,10 @@ export const toText = (record: CircuitRecord): string => Schema.encodeSync(Text)
  *
  * Fails with a `CircuitStoreError` of the operation `read`: with the reason `ForeignVersion` for a record of another
  * release, with `Corrupt` for what is no record. A breaker leaves either alone and goes on by local judgement.
+ *
+ * What is read is bounded, so that nothing that stands in a store can hold up a process, or be counted on from until it
+ * can't be written any more: 65,536 characters, numbers up to 2^50, names of 512 characters, 1,000 parts of a rule and
+ * 1,000 probes, 100 entries in any other list.
  *
  * **Example** (What is no record)
  *
@@ -175,7 +191,8 @@ export const toText = (record: CircuitRecord): string => Schema.encodeSync(Text)
  * @since 0.1.0
  */
 export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord, CircuitStoreError> =>
-  Schema.decodeUnknownEffect(Text)(text).pipe(
+  parse(text).pipe(
+    Effect.flatMap((json) => decode(json)),
     Effect.map((
       { evidence, failing, generation, override, phase, policy, time, timeToLive, version, writers, ...more }
     ) => ({
@@ -213,3 +230,18 @@ export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord
         ))
     )
   )
+
+/** Parses a text as JSON, as long as nothing in it is beyond what is read. */
+const parse = (text: string): Effect.Effect<unknown, Cause.UnknownError> =>
+  Effect.try({
+    try: () => {
+      if (text.length > maxTextLength) {
+        throw new RangeError(`the text has ${text.length} characters, and at most ${maxTextLength} are read`)
+      }
+      const json: unknown = JSON.parse(text)
+      const unreadable = findUnreadable(json)
+      if (unreadable !== undefined) throw new RangeError(unreadable)
+      return json
+    },
+    catch: (cause) => new Cause.UnknownError(cause)
+  })

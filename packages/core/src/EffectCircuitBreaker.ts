@@ -57,6 +57,7 @@ import type { Transition } from "./CircuitEvent.ts"
 import { CircuitOpen as Rejected } from "./CircuitOpen.ts"
 import type { CircuitState } from "./CircuitState.ts"
 import { CircuitStore } from "./CircuitStore.ts"
+import { ExpiresIdle } from "./internal/ExpiresIdle.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
 
@@ -101,7 +102,8 @@ export class CircuitBreakerStore extends Context.Service<CircuitBreakerStore, {
  *
  * **Details**
  *
- * `idleTimeToLive` (default one hour) is after how long without a call a closed circuit may be forgotten.
+ * `idleTimeToLive` (default one hour) is after how long without a call a circuit is forgotten, as in Effect's store: a
+ * closed one after its last call, an open one after the end of its opening, a half-open one whose probe has not ended never.
  *
  * @category layers
  * @since 0.1.0
@@ -114,7 +116,11 @@ export const layerStore = (options?: {
     Effect.gen(function*() {
       const idleTimeToLive = options?.idleTimeToLive ?? "1 hour"
       const breakers = yield* RcMap.make({
-        lookup: (sharing: Sharing) => Effect.orDie(Reclose.make(toPolicy(sharing, idleTimeToLive))),
+        lookup: (sharing: Sharing) =>
+          Reclose.make(toPolicy(sharing, idleTimeToLive)).pipe(
+            Effect.provideService(ExpiresIdle, true),
+            Effect.orDie
+          ),
         idleTimeToLive
       })
       return CircuitBreakerStore.of({ breaker: (sharing) => RcMap.get(breakers, sharing) })

@@ -73,7 +73,7 @@ export interface KeyPolicy {
   readonly tripRule?: TripRule | undefined
   /**
    * How long an opening lasts: a duration (1 millisecond to 1 day), a backoff, or a schedule whose n-th delay is the
-   * length of the n-th opening in a row. A schedule that ends stays at its last delay; one without delays lets the very
+   * length of the n-th opening in a row, drawn anew for each. A schedule that ends stays at its last delay; one without delays lets the very
    * next call probe. Default 30 seconds.
    *
    * The count of openings in a row survives a recovery and is forgotten once the circuit has stayed closed for as long
@@ -119,12 +119,13 @@ export interface Policy extends KeyPolicy {
    */
   readonly keys?: Readonly<Record<string, KeyPolicy>> | undefined
   /**
-   * How many circuits are kept, 1 to 10,000,000. Beyond it the idlest closed circuits make room; if none is closed, a
-   * new key's calls run unguarded and the event `KeyRefused` says so. Default 10,000.
+   * How many circuits are kept, 1 to 10,000,000. Beyond it the idlest closed circuits make room, and open ones that no
+   * call has probed for `idleTimeToLive`; if there are none, a new key's calls run unguarded and the event `KeyRefused`
+   * says so. Default 10,000.
    */
   readonly maxKeys?: number | undefined
   /**
-   * After how long without a call a closed circuit may be forgotten, and after how long without a change its record in a
+   * After how long without a call a circuit may be evicted, an open one counted from the end of its opening, and after how long without a change its record in a
    * store, 1 second to 30 days. Default 1 hour.
    */
   readonly idleTimeToLive?: Duration.Input | undefined

@@ -32,10 +32,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { count, findUnreadable, millis } from "./internal/Bounds.ts"
 import type { CircuitSnapshot } from "./machine/Snapshot.ts"
 
-const millis = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const rate = Schema.Literals(["FailureRate", "SlowCallRate"])
 
 const Measured = Schema.Union([
@@ -43,7 +42,7 @@ const Measured = Schema.Union([
   Schema.TaggedStruct("Calls", {
     rule: rate,
     slowerThan: millis,
-    outcomes: Schema.String.check(Schema.isPattern(/^[01]*$/))
+    outcomes: Schema.String.check(Schema.isMaxLength(1_000_000), Schema.isPattern(/^[01]*$/))
   }),
   Schema.TaggedStruct("Time", {
     rule: Schema.Literals(["FailureRate", "SlowCallRate", "Failures"]),
@@ -105,10 +104,14 @@ export const toJson = (snapshot: BreakerSnapshot): unknown => Schema.encodeSync(
  *
  * **Details**
  *
- * Fails with a `SchemaError` that says where what was read is no snapshot. Nothing is restored then.
+ * Fails with a `SchemaError` that says where what was read is no snapshot. Nothing is restored then. Numbers go up to
+ * 2^50, and lists are bounded like those of records, so that whatever can be read can be written again.
  *
  * @category codecs
  * @since 0.1.0
  */
 export const fromJson = (json: unknown): Effect.Effect<BreakerSnapshot, Schema.SchemaError> =>
-  Schema.decodeUnknownEffect(BreakerRecord)(json)
+  Effect.flatMap(Schema.decodeUnknownEffect(Bounded)(json), Schema.decodeUnknownEffect(BreakerRecord))
+
+/** Anything without a number or a list that is not read, looked for before any element. */
+const Bounded = Schema.Unknown.check(Schema.makeFilter((json) => findUnreadable(json) ?? true))

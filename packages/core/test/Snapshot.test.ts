@@ -243,3 +243,65 @@ describe("what is read from JSON", () => {
       }).pipe(under({ tripRule: TripRule.consecutive(1) }))
   )
 })
+
+describe("a snapshot that is read", () => {
+  const snapshot = {
+    version: 1,
+    circuits: [{
+      key,
+      phase: "Closed",
+      generation: 1,
+      consecutiveOpenings: 0,
+      openDuration: 0,
+      remaining: 0,
+      warmUp: 0,
+      override: "None",
+      measured: [{ _tag: "Consecutive", failures: 1 }]
+    }]
+  }
+  const [circuit] = snapshot.circuits
+
+  it.effect.each<[string, object]>([
+    ["a generation that nothing could exceed", { generation: Number.MAX_SAFE_INTEGER }],
+    ["a count that nothing could exceed", { measured: [{ _tag: "Consecutive", failures: Number.MAX_SAFE_INTEGER }] }],
+    ["openings that nothing could exceed", { consecutiveOpenings: Number.MAX_SAFE_INTEGER }],
+    [
+      "too many buckets",
+      {
+        measured: [{
+          _tag: "Time",
+          rule: "Failures",
+          slowerThan: 0,
+          buckets: Array.from({ length: 101 }, () => ({ age: 1, calls: 1, hits: 1 }))
+        }]
+      }
+    ],
+    [
+      "more outcomes than a window has",
+      { measured: [{ _tag: "Calls", rule: "FailureRate", slowerThan: 0, outcomes: "1".repeat(1_000_001) }] }
+    ]
+  ])("has not %s", ([, fields]) =>
+    Effect.gen(function*() {
+      const result = yield* Effect.result(Snapshot.fromJson({ ...snapshot, circuits: [{ ...circuit, ...fields }] }))
+      assert.strictEqual(result._tag, "Failure")
+    }))
+
+  it.effect("can be written again after its circuits have gone on from the largest numbers that are read", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* breaker.restore(
+        yield* Snapshot.fromJson({
+          ...snapshot,
+          circuits: [{
+            ...circuit,
+            generation: 2 ** 50,
+            consecutiveOpenings: 2 ** 50,
+            measured: [{ _tag: "Consecutive", failures: 2 ** 50 }]
+          }]
+        })
+      )
+      yield* failing
+      assert.strictEqual(yield* phase, "Open")
+      Snapshot.toJson(yield* breaker.snapshot)
+    }).pipe(under({ tripRule: TripRule.consecutive(3) })))
+})

@@ -10,6 +10,8 @@ import { showValue } from "./showValue.ts"
 /** Who lets calls through. */
 export interface Gate {
   readonly now: () => number
+  /** For how many milliseconds a call has lasted at least that began before any rule asked for durations. */
+  readonly leastDuration: (entry: CircuitEntry) => number
   readonly conclude: (entry: CircuitEntry, permit: Permit, outcome: Outcome.Outcome, duration: number) => void
   readonly release: (entry: CircuitEntry, permit: Permit) => void
   readonly publish: (event: CircuitEvent) => void
@@ -33,7 +35,9 @@ export class Admitted implements Admission {
 
   /** Takes the time: what passes from here on is not the dependency's. */
   stop(): void {
-    this.duration = this.startedAt === undefined ? 0 : this.gate.now() - this.startedAt
+    this.duration = this.startedAt === undefined
+      ? this.gate.leastDuration(this.entry)
+      : this.gate.now() - this.startedAt
   }
 
   settle(outcome: Outcome.Outcome): undefined {

@@ -65,11 +65,28 @@ export class CircuitEntry {
     this.ref.current = next
   }
 
-  /** Whether nothing is lost with this circuit but what it has measured: nor an operator's act that is not told yet. */
-  isForgettable(at: number): boolean {
+  /**
+   * Whether nothing is lost with this circuit but what it has measured: no phase that still matters, and no operator's act
+   * that is not told yet.
+   */
+  isForgettable(at: number, idleTimeToLive: number): boolean {
     const { isolations, override, phase } = this.circuit
-    return phase._tag === "Closed" && override === "None" && isolations === 0 && openingsOf(phase, at) === 0 &&
-      this.shared?.isSteered !== true
+    if (override !== "None" || isolations > 0 || this.shared?.isSteered === true) return false
+    return phase._tag === "Closed" ? openingsOf(phase, at) === 0 : this.isAbandoned(at, idleTimeToLive)
+  }
+
+  /** Whether the circuit waits for a probe that no call has made for long: it would wait forever. */
+  isAbandoned(at: number, idleTimeToLive: number): boolean {
+    const { phase } = this.circuit
+    switch (phase._tag) {
+      case "Closed":
+        return false
+      case "Open":
+        return at >= phase.until + idleTimeToLive
+      case "HalfOpen":
+        // The deadline of a trial without probes is that of the last ones.
+        return at >= phase.deadline + idleTimeToLive
+    }
   }
 
   /** Whether the circuit was made with a warm-up, over or not. */

@@ -17,6 +17,7 @@ export interface Limits {
 export class CircuitTable {
   limits: Limits
   private readonly entries = new Map<string, CircuitEntry>()
+  private expiredAt = 0
   private readonly onForget: (entry: CircuitEntry) => void
 
   constructor(limits: Limits, onForget: (entry: CircuitEntry) => void) {
@@ -43,7 +44,7 @@ export class CircuitTable {
     if (this.hasRoom) return true
     let passed = 0
     for (const entry of this.entries.values()) {
-      if (entry.isForgettable(at)) return true
+      if (this.isForgettable(entry, at)) return true
       if (++passed === sweptForRoom) return false
     }
     return false
@@ -77,7 +78,7 @@ export class CircuitTable {
     for (const entry of this.entries.values()) {
       if (passed++ === last) return
       const idle = !entry.used && seconds(at) - entry.idleSince > this.limits.idleTimeToLive / 1000
-      if (idle && entry.isForgettable(at)) this.forget(entry)
+      if (idle && this.isForgettable(entry, at)) this.forget(entry)
       else this.spare(entry, at)
     }
   }
@@ -90,7 +91,7 @@ export class CircuitTable {
     let passed = 0
     for (const entry of this.entries.values()) {
       if (this.hasRoom || passed++ === most) break
-      const forgettable = entry.isForgettable(at)
+      const forgettable = this.isForgettable(entry, at)
       if (forgettable && !entry.used) {
         this.forget(entry)
         continue
@@ -118,6 +119,42 @@ export class CircuitTable {
     }
     this.entries.delete(entry.key)
     this.entries.set(entry.key, entry)
+  }
+
+  private isForgettable(entry: CircuitEntry, at: number): boolean {
+    return entry.isForgettable(at, this.limits.idleTimeToLive)
+  }
+
+  /** Evicts every circuit that was not touched for as long as its time to live, now and then. */
+  expire(at: number): void {
+    if (at - this.expiredAt < this.limits.idleTimeToLive) return
+    this.expiredAt = at
+    for (const entry of this.entries.values()) if (this.hasExpired(entry, at)) this.forget(entry)
+  }
+
+  /** Returns the circuit of a key unless it was not touched for as long as its time to live; then it is evicted. */
+  getUnlessExpired(key: string, at: number): CircuitEntry | undefined {
+    const entry = this.entries.get(key)
+    if (entry === undefined || !this.hasExpired(entry, at)) return entry
+    this.forget(entry)
+    return undefined
+  }
+
+  /** Notes that a call touches a circuit. */
+  touch(entry: CircuitEntry, at: number): void {
+    entry.idleSince = seconds(at)
+  }
+
+  private hasExpired(entry: CircuitEntry, at: number): boolean {
+    const { circuit: { isolations, override, phase }, idleSince } = entry
+    if (override !== "None" || isolations > 0 || entry.shared?.isSteered === true) return false
+    const isIdle = seconds(at) - idleSince >= this.limits.idleTimeToLive / 1000
+    return isIdle && (phase._tag === "Closed" || entry.isAbandoned(at, this.limits.idleTimeToLive))
+  }
+
+  /** Evicts a circuit of which nothing is kept. */
+  remove(entry: CircuitEntry): void {
+    if (this.entries.get(entry.key) === entry) this.forget(entry)
   }
 
   private forget(entry: CircuitEntry): void {

@@ -39,6 +39,8 @@ export abstract class Circuits implements Host {
   protected readonly events: EventBus<CircuitEvent>
   /** Whether there is work between calls, for as long as the breaker lives. */
   protected readonly background: boolean
+  /** When the policy was last replaced, by the clock of the process. */
+  protected updatedAt = 0
   private policies: Policies
   private readonly clock: Clock.Clock
   private readonly transitions: EventBus<Transition>
@@ -76,6 +78,15 @@ export abstract class Circuits implements Host {
 
   get(key: string): CircuitEntry | undefined {
     return this.table.get(key)
+  }
+
+  /** The circuit of a key unless it was idle for as long as it may be; every other idle one goes now and then, too. */
+  findUnexpired(key: string, isCall: boolean): CircuitEntry | undefined {
+    const at = this.at()
+    if (isCall) this.table.expire(at)
+    const entry = this.table.getUnlessExpired(key, at)
+    if (isCall && entry !== undefined) this.table.touch(entry, at)
+    return entry
   }
 
   entries(): Iterable<CircuitEntry> {
@@ -177,6 +188,7 @@ export abstract class Circuits implements Host {
   /** Puts every circuit under another policy; each keeps what it measured. */
   update(policies: Policies): void {
     this.policies = policies
+    this.updatedAt = this.now()
     this.table.limits = policies
     if (this.sharing !== undefined) this.sharing.policy = { ...policies.sync, background: this.background }
     for (const entry of this.table.values()) {

@@ -140,7 +140,7 @@ export class Engine extends Circuits {
     // A late result has no say any more, and the handler that stands there now is another generation's.
     if (phase._tag !== "Closed" || phase.generation !== generation) return
     const now = entry.policy.needs.time ? this.now() : 0
-    const duration = startedAt === undefined ? 0 : now - startedAt
+    const duration = startedAt === undefined ? this.leastDuration(entry) : now - startedAt
     // There is no short way any more: an operator or a rule has a say now.
     if (entry.onExit === undefined && !entry.measuresDuration) {
       const told = outcome === "Failure" ? Outcome.failure() : Outcome.success
@@ -150,6 +150,11 @@ export class Engine extends Circuits {
     if (duration >= entry.policy.slowerThan && !entry.isFailing) this.sharing?.failing(entry)
     const readings = phase.evidence.record(outcome === "Failure", duration, at, false)
     if (readings !== undefined) this.commit(entry, trip(entry.policy, entry.circuit, phase, readings, this.at(), 0))
+  }
+
+  /** A call that began under a rule without durations has lasted at least since the policy was updated. */
+  leastDuration(entry: CircuitEntry): number {
+    return entry.policy.needs.duration ? this.now() - this.updatedAt : 0
   }
 
   private count(entry: CircuitEntry, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome["_tag"] {

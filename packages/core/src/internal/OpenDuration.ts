@@ -7,10 +7,10 @@ import * as Schedule from "effect/Schedule"
 import type { ValidPolicy } from "./PolicyReader.ts"
 
 /**
- * Openings in a row beyond this many last as long as this one, so that what is remembered of a schedule stays bounded.
- * An exponential one has reached any cap by then.
+ * Openings in a row beyond this many last as long as this one, so that the steps of a schedule stay bounded. An
+ * exponential one has reached any cap by then.
  */
-const maxRemembered = 1000
+const maxSteps = 1000
 
 /** The function that the machine asks, capped and jittered. Drawing from `random` is its only effect. */
 export const makeOpenDuration = (
@@ -28,24 +28,23 @@ export const makeOpenDuration = (
 }
 
 /**
- * Steps a schedule on a clock of its own, on which only the time spent open passes, so that `upTo` and `during` measure
- * that. Each delay is drawn once and remembered: asking again for the same opening gives the same answer.
+ * Steps a schedule from its start for each opening, so that one with jitter draws anew: circuits that open together would
+ * otherwise all probe together. It runs on a clock of its own, on which only the time spent open passes, so that `upTo` and
+ * `during` measure that.
  */
 const scheduled = (
   schedule: Schedule.Schedule<unknown, number>,
   context: Context.Context<never>
-): (consecutiveOpenings: number) => number => {
+): (consecutiveOpenings: number) => number =>
+(n) => {
   const next = delays(schedule, context)
-  const remembered: Array<number> = []
-  let ended = false
-  return (n) => {
-    while (!ended && remembered.length < Math.min(n, maxRemembered)) {
-      const delay = next()
-      if (delay === undefined) ended = true
-      else remembered.push(delay)
-    }
-    return remembered[Math.min(n, remembered.length) - 1] ?? 0
+  let delay = 0
+  for (let step = 0; step < Math.min(n, maxSteps); step++) {
+    const later = next()
+    if (later === undefined) break
+    delay = later
   }
+  return delay
 }
 
 /** Whether a schedule has a first delay, and gives it without waiting: a transition is one synchronous step. */

@@ -109,3 +109,41 @@ describe("what makes no room", () => {
       assert.notInclude(yield* forgotten(events), "open")
     }).pipe(under(two)))
 })
+
+describe("a circuit that has opened", () => {
+  const failOnce = (key: string) => Effect.flip(withBreaker(Effect.fail("down"), key))
+
+  it.effect("makes room for a new key when its opening is over and nothing has called it since", () =>
+    Effect.gen(function*() {
+      yield* Effect.forEach(keys("down", 100), failOnce)
+      yield* TestClock.adjust("30 days")
+      const events = yield* listen()
+      yield* Effect.flip(withBreaker(Effect.fail("down"), "new"))
+      assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), [
+        ...(yield* forgotten(events)).map(() => "KeyForgotten" as const),
+        "Transition"
+      ])
+      assert.isNotEmpty(yield* forgotten(events))
+    }).pipe(under({ ...policy, openDuration: "1 second", maxKeys: 100 })))
+
+  it.effect("makes no room before: neither while it is open, nor within its time to live after that", () =>
+    Effect.gen(function*() {
+      yield* Effect.forEach(keys("down", 3), failOnce)
+      const events = yield* listen()
+      yield* TestClock.adjust("89 seconds")
+      yield* use("new")
+      assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["KeyRefused"])
+    }).pipe(under({ ...policy, maxKeys: 3 })))
+
+  it.effect("and waits half-open for a probe that no call makes, makes room as well", () =>
+    Effect.gen(function*() {
+      yield* failOnce("a")
+      yield* TestClock.adjust("30 seconds")
+      // A probe that says nothing leaves the circuit half-open, with no probe out.
+      yield* withBreaker(Effect.void, { key: "a", classify: () => Outcome.ignored })
+      yield* TestClock.adjust("10 minutes")
+      const events = yield* listen()
+      yield* use("new")
+      assert.deepStrictEqual(yield* forgotten(events), ["a"])
+    }).pipe(under({ ...policy, maxKeys: 1 })))
+})

@@ -1,9 +1,21 @@
 /** What a changed policy does to a circuit in each phase, and to the calls that are under way. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, type Policy, PolicyError, TripRule } from "@reclose/core"
-import { Duration, Effect, Exit } from "effect"
+import { CircuitBreaker, Outcome, type Policy, PolicyError, TripRule, withBreaker } from "@reclose/core"
+import { Duration, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, failures, hold, isRejected, listen, phase, rejection, state, succeeding, under } from "../support.ts"
+import {
+  failing,
+  failures,
+  hold,
+  isRejected,
+  key,
+  listen,
+  phase,
+  rejection,
+  state,
+  succeeding,
+  under
+} from "../support.ts"
 
 const update = (policy: Policy.Policy) => Effect.orDie(CircuitBreaker.use((breaker) => breaker.update(policy)))
 
@@ -213,4 +225,35 @@ describe("an update", () => {
       yield* failing
       assert.strictEqual(yield* phase, "Open")
     }).pipe(under(first)))
+})
+
+describe("a policy that begins to judge durations", () => {
+  const slow: Policy.Policy = {
+    tripRule: TripRule.slowCallRate({ slowerThan: "1 second", threshold: 0.5, window: 10, minimumCalls: 1 })
+  }
+
+  it.effect.each<[string, number, "Open" | "Closed"]>([
+    ["slow, as it lasts that long since the update alone", 1_500, "Open"],
+    ["not slow, as it is not known to have lasted that long", 500, "Closed"]
+  ])("takes a call that was in flight for %s", ([, millis, expected]) =>
+    Effect.gen(function*() {
+      const call = yield* hold()
+      yield* TestClock.adjust("10 seconds")
+      yield* update(slow)
+      yield* TestClock.adjust(millis)
+      yield* call.succeed
+      assert.strictEqual(yield* phase, expected)
+    }).pipe(under({ tripRule: TripRule.consecutive(5) })))
+
+  it.effect("takes a call in flight that is classified as slow as any other", () =>
+    Effect.gen(function*() {
+      const call = yield* Effect.forkChild(
+        Effect.delay(Effect.succeed("42"), "20 seconds").pipe(withBreaker({ key, classify: Outcome.fromExit })),
+        { startImmediately: true }
+      )
+      yield* update(slow)
+      yield* TestClock.adjust("20 seconds")
+      yield* Fiber.join(call)
+      assert.strictEqual(yield* phase, "Open")
+    }).pipe(under({ tripRule: TripRule.consecutive(5) })))
 })

@@ -3,7 +3,7 @@ import { Cause, Context, Duration, Effect, Exit, Layer, Schedule } from "effect"
 import * as Effects from "effect/persistence/CircuitBreaker"
 import { TestClock } from "effect/testing"
 import * as Ours from "../../src/EffectCircuitBreaker.ts"
-import { CircuitBreaker, CircuitOpen, CircuitStore, PolicyError, TripRule } from "../../src/index.ts"
+import { CircuitBreaker, CircuitOpen, type CircuitState, CircuitStore, PolicyError, TripRule } from "../../src/index.ts"
 
 const options = { tripPolicy: Ours.consecutive(1), openDuration: "1 minute" } as const
 
@@ -161,3 +161,66 @@ describe("EffectCircuitBreaker", () => {
       }
     }).pipe(Effect.provide(Ours.layerStoreMemory())))
 })
+
+describe.each<[string, typeof Effects]>([
+  ["Effect's", Effects],
+  ["ours", Ours as unknown as typeof Effects] // the names that both have
+])("an idle circuit of %s", (_, module) => {
+  const under = <A, E>(test: (breaker: Effects.CircuitBreaker) => Effect.Effect<A, E>) =>
+    Effect.gen(function*() {
+      const breaker = yield* module.make({ tripPolicy: module.consecutive(2), openDuration: "1 minute" })
+      return yield* test(breaker)
+    }).pipe(Effect.provide(module.layerStoreMemory()))
+
+  it.effect("has forgotten its streak after an hour, and not before", () =>
+    under((breaker) =>
+      Effect.gen(function*() {
+        yield* failOn(breaker, "a")
+        yield* failOn(breaker, "b")
+        yield* TestClock.adjust("59 minutes")
+        yield* failOn(breaker, "b")
+        assert.strictEqual(yield* phaseOf(breaker, "b"), "Open")
+        yield* TestClock.adjust("1 minute")
+        yield* failOn(breaker, "a")
+        assert.strictEqual(yield* phaseOf(breaker, "a"), "Closed")
+      })
+    ))
+
+  it.effect("that is open is forgotten an hour after its opening has ended", () =>
+    under((breaker) =>
+      Effect.gen(function*() {
+        yield* Effect.andThen(failOn(breaker, "a"), failOn(breaker, "a"))
+        yield* TestClock.adjust("60 minutes")
+        assert.strictEqual(yield* phaseOf(breaker, "a"), "Open")
+        yield* TestClock.adjust("61 minutes")
+        assert.strictEqual(yield* phaseOf(breaker, "a"), "Closed")
+        yield* breaker.execute(Effect.void, { key: "a" })
+        assert.strictEqual(yield* phaseOf(breaker, "a"), "Closed")
+      })
+    ))
+})
+
+it.effect("no circuit is held of the keys that nothing has called for a day", () =>
+  Effect.gen(function*() {
+    const context = yield* Layer.build(CircuitStore.layerMemory)
+    let held: ReadonlyArray<CircuitState> = []
+    // The breaker that the adapter makes, to look into it.
+    const spy = Layer.effect(
+      Ours.CircuitBreakerStore,
+      Effect.map(Ours.CircuitBreakerStore, (store) =>
+        Ours.CircuitBreakerStore.of({
+          breaker: (sharing) =>
+            Effect.tap(
+              store.breaker(sharing),
+              (breaker) => Effect.addFinalizer(() => Effect.map(breaker.list, (list) => void (held = list)))
+            )
+        }))
+    ).pipe(Layer.provide(Ours.layerStore()), Layer.provide(Layer.succeedContext(context)))
+    yield* Effect.gen(function*() {
+      const breaker = yield* Ours.make(options)
+      yield* Effect.forEach(Array.from({ length: 5_000 }, (_, i) => `host ${i}`), (key) => failOn(breaker, key))
+      yield* TestClock.adjust("1 day")
+      yield* breaker.execute(Effect.void, { key: "alive" })
+    }).pipe(Effect.scoped, Effect.provide(spy))
+    assert.deepStrictEqual(held.map(({ key }) => key), ["alive"])
+  }))
