@@ -12,6 +12,8 @@ const circuit = (fields: Partial<CircuitState> & { readonly key: string }): Circ
   generation: 0,
   consecutiveOpenings: 0,
   retryAfter: Duration.zero,
+  isRejecting: false,
+  rejection: undefined,
   lastTransition: undefined,
   probes: 0,
   readings: [],

@@ -12,12 +12,13 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import type { Admission } from "./Admission.ts"
 import type { CircuitEvent, Transition } from "./CircuitEvent.ts"
 import type { CircuitOpen } from "./CircuitOpen.ts"
 import { type CircuitState, readState } from "./CircuitState.ts"
 import type { CircuitStore } from "./CircuitStore.ts"
+import type { CircuitStoreError } from "./CircuitStoreError.ts"
 import { unguarded } from "./internal/Admitted.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { Engine } from "./internal/Engine.ts"
@@ -73,6 +74,17 @@ export interface WithBreaker<Needs> {
 }
 
 /**
+ * What an operator's command found.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CommandResult {
+  /** Whether this instance or the store knew the circuit before. A circuit that never failed is known to no store. */
+  readonly existed: boolean
+}
+
+/**
  * A breaker: circuits by key under one policy, to call through, to look at and to steer.
  *
  * **Details**
@@ -110,20 +122,38 @@ export interface Breaker {
   readonly admitUnsafe: (key: string) => Effect.Effect<Admission, CircuitOpen>
   /** A circuit as it stands: as the store knows it if no call has used it yet, and closed if the store doesn't. */
   readonly state: (key: string) => Effect.Effect<CircuitState, PolicyError>
-  /** All circuits that are held, in no order. */
+  /** All circuits that this instance holds, in no order. For those of the fleet, see `listStored`. */
   readonly list: Effect.Effect<ReadonlyArray<CircuitState>>
-  /** Rejects every call of a key until `release`, `reset` or another override. */
-  readonly forceOpen: (key: string) => Effect.Effect<void, PolicyError>
+  /**
+   * The circuits of the store whose keys have a prefix, all by default, in no order and as the store knows them: those of
+   * every instance that failed, opened or were overridden and whose records have not expired. A circuit that never failed
+   * has no record. Counts of calls are zero, since each instance has its own. Without a store, those of `list`.
+   *
+   * Fails with a `CircuitStoreError` if the store does not list or read; a record that can't be read is left out, and the
+   * event `StoreFailed` names it. It reads 16 records at once, for operators.
+   */
+  readonly listStored: (prefix?: string) => Stream.Stream<CircuitState, CircuitStoreError>
+  /**
+   * Rejects every call of a key until `release`, `reset` or another override. The result says whether the circuit existed:
+   * a key with a typo makes a new one, which no call uses; `remove` ends it.
+   */
+  readonly forceOpen: (key: string) => Effect.Effect<CommandResult, PolicyError>
   /** Lets every call of a key run and keeps its circuit closed, still measuring. */
-  readonly forceClosed: (key: string) => Effect.Effect<void, PolicyError>
+  readonly forceClosed: (key: string) => Effect.Effect<CommandResult, PolicyError>
   /** Lets every call of a key run and measures nothing. */
-  readonly disable: (key: string) => Effect.Effect<void, PolicyError>
+  readonly disable: (key: string) => Effect.Effect<CommandResult, PolicyError>
   /** Lets every call of a key run while its circuit changes its phase as it would. */
-  readonly metricsOnly: (key: string) => Effect.Effect<void, PolicyError>
+  readonly metricsOnly: (key: string) => Effect.Effect<CommandResult, PolicyError>
   /** Ends an override. The circuit goes on as it stands. */
-  readonly release: (key: string) => Effect.Effect<void, PolicyError>
+  readonly release: (key: string) => Effect.Effect<CommandResult, PolicyError>
   /** Ends an override and forgets what was measured: the circuit is closed, as if new. */
-  readonly reset: (key: string) => Effect.Effect<void, PolicyError>
+  readonly reset: (key: string) => Effect.Effect<CommandResult, PolicyError>
+  /**
+   * Resets a circuit and evicts it from this instance, for one that is not used any more. In the store its record, closed
+   * and without an override, is kept for `idleTimeToLive`. The next call of the key makes a new circuit. It waits until the
+   * store has the reset, for `storeTimeout` at the most.
+   */
+  readonly remove: (key: string) => Effect.Effect<CommandResult, PolicyError>
   /**
    * Rejects every call of a key until the scope closes. Several holders may isolate one key; the last one to let go
    * ends it.
@@ -190,15 +220,46 @@ const makeWith = Effect.fnUntraced(function*(
     return sharing === undefined ? Effect.succeed(engine.add(key, undefined)) : sharing.acquire(key)
   }
 
-  const run = (key: string, event: Event): Effect.Effect<void, PolicyError> =>
+  const run = (key: string, event: Event): Effect.Effect<CommandResult, PolicyError> =>
     Effect.suspend(() => {
       if (!isKey(key)) return Effect.fail(keyError(key))
+      const isHeld = engine.get(key) !== undefined
       return Effect.flatMap(acquire(key), (entry) => {
         if (entry === undefined) return Effect.fail(engine.table.fullError)
+        const existed = isHeld || entry.shared?.seen !== undefined
         engine.run(entry, event)
-        return Effect.void
+        return Effect.succeed({ existed })
       })
     })
+
+  const remove: Breaker["remove"] = (key) =>
+    Effect.tap(run(key, { _tag: "Reset" }), () =>
+      Effect.andThen(
+        breaker.flush,
+        Effect.sync(() => {
+          const entry = engine.get(key)
+          // A call that came meanwhile uses it, and an operator's command that no store has must not get lost.
+          if (entry !== undefined && entry.isForgettable(engine.at(), 0)) engine.table.remove(entry)
+        })
+      ))
+
+  /** A circuit as the store knows it; undefined for one whose record can't be read. */
+  const storedState = (key: string): Effect.Effect<CircuitState | undefined> =>
+    Effect.map(
+      sharing === undefined ? Effect.undefined : sharing.look(key),
+      (seen) => seen?.record === undefined ? undefined : readState(engine.look(key, seen), engine.at())
+    )
+
+  const listStored: Breaker["listStored"] = (prefix = "") =>
+    store === undefined
+      ? Stream.unwrap(Effect.map(
+        breaker.list,
+        (states) => Stream.fromIterable(states.filter(({ key }) => key.startsWith(prefix)))
+      ))
+      : store.list(prefix).pipe(
+        Stream.mapEffect(storedState, { concurrency: 16 }),
+        Stream.filter((state) => state !== undefined)
+      )
 
   const stateOf = (entry: CircuitEntry): CircuitState => {
     engine.run(entry, { _tag: "Tick" })
@@ -243,12 +304,14 @@ const makeWith = Effect.fnUntraced(function*(
         return isKey(key) ? unusedState(key) : Effect.fail(keyError(key))
       }),
     list: Effect.sync(() => Array.from(engine.table.values(), stateOf)),
+    listStored,
     forceOpen: (key) => run(key, { _tag: "Override", override: "ForcedOpen" }),
     forceClosed: (key) => run(key, { _tag: "Override", override: "ForcedClosed" }),
     disable: (key) => run(key, { _tag: "Override", override: "Disabled" }),
     metricsOnly: (key) => run(key, { _tag: "Override", override: "MetricsOnly" }),
     release: (key) => run(key, { _tag: "Override", override: "None" }),
     reset: (key) => run(key, { _tag: "Reset" }),
+    remove,
     isolate: (key) =>
       Effect.acquireRelease(run(key, { _tag: "Isolate" }), () =>
         Effect.sync(() => {

@@ -5,8 +5,10 @@
  */
 import * as Duration from "effect/Duration"
 import type { CircuitOverride, CircuitPhase, Reading, Transition } from "./CircuitEvent.ts"
+import type { RejectionReason } from "./CircuitOpen.ts"
 import type { CircuitEntry } from "./internal/CircuitEntry.ts"
 import { openingsOf, overrideOf } from "./machine/Circuit.ts"
+import { rejectionOf } from "./machine/Step.ts"
 
 /**
  * A circuit as it stands.
@@ -22,8 +24,12 @@ export interface CircuitState {
   readonly generation: number
   /** How often in a row the circuit has opened. */
   readonly consecutiveOpenings: number
-  /** Open: the time until a call may probe. Otherwise zero. */
+  /** Open: the time until a call may probe. Otherwise zero. For what a rejected call is told, see `rejection`. */
   readonly retryAfter: Duration.Duration
+  /** Whether a call would be rejected now, by the phase or by an operator's override. */
+  readonly isRejecting: boolean
+  /** What a call would be rejected with now; undefined if it would run. */
+  readonly rejection: CircuitRejection | undefined
   /** How the circuit came into its phase, and why; undefined if it has not changed since this breaker made it. */
   readonly lastTransition: Transition | undefined
   /** How many probes are out. */
@@ -32,6 +38,18 @@ export interface CircuitState {
   readonly readings: ReadonlyArray<Reading>
   /** Calls since the circuit was made, by how they ended. */
   readonly counts: CallCounts
+}
+
+/**
+ * What a call is rejected with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CircuitRejection {
+  readonly reason: RejectionReason
+  /** When trying again makes sense, as in `CircuitOpen`. */
+  readonly retryAfter: Duration.Duration
 }
 
 /**
@@ -51,6 +69,7 @@ export interface CallCounts {
 export const readState = (entry: CircuitEntry, at: number): CircuitState => {
   const { circuit, failed, ignored, key, lastTransition, rejected, succeeded } = entry
   const { phase } = circuit
+  const rejection = rejectionOf(entry.policy, circuit, at)
   return {
     key,
     phase: phase._tag,
@@ -58,6 +77,11 @@ export const readState = (entry: CircuitEntry, at: number): CircuitState => {
     generation: phase.generation,
     consecutiveOpenings: openingsOf(phase, at),
     retryAfter: phase._tag === "Open" ? Duration.millis(Math.ceil(Math.max(0, phase.until - at))) : Duration.zero,
+    isRejecting: rejection !== undefined,
+    rejection: rejection && {
+      reason: rejection.reason,
+      retryAfter: Duration.millis(Math.ceil(Math.max(0, rejection.retryAfter)))
+    },
     lastTransition,
     probes: phase._tag === "HalfOpen" ? phase.probes.length : 0,
     readings: phase._tag === "Closed" ? phase.evidence.readings(at) : [],

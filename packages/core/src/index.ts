@@ -5,7 +5,14 @@
  */
 export type { Admission } from "./Admission.ts"
 export * as BudgetPolicy from "./BudgetPolicy.ts"
-export { type Breaker, CircuitBreaker, type GuardOptions, withBreaker, type WithBreaker } from "./CircuitBreaker.ts"
+export {
+  type Breaker,
+  CircuitBreaker,
+  type CommandResult,
+  type GuardOptions,
+  withBreaker,
+  type WithBreaker
+} from "./CircuitBreaker.ts"
 export type {
   CircuitEvent,
   CircuitOverride,
@@ -16,7 +23,8 @@ export type {
 } from "./CircuitEvent.ts"
 export { CircuitOpen, type RejectionReason } from "./CircuitOpen.ts"
 export * as CircuitRecord from "./CircuitRecord.ts"
-export type { CallCounts, CircuitState } from "./CircuitState.ts"
+export type { CallCounts, CircuitRejection, CircuitState } from "./CircuitState.ts"
+export { CircuitStateSchema } from "./CircuitStateSchema.ts"
 export {
   type Change,
   type CircuitRegister,

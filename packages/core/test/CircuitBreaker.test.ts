@@ -186,6 +186,8 @@ describe("the state of a circuit", () => {
         key,
         override: "None",
         retryAfter: Duration.zero,
+        isRejecting: false,
+        rejection: undefined,
         probes: 0,
         readings: []
       }
@@ -209,6 +211,8 @@ describe("the state of a circuit", () => {
         generation: 2,
         consecutiveOpenings: 1,
         retryAfter: Duration.seconds(20),
+        isRejecting: true,
+        rejection: { reason: "Tripped", retryAfter: Duration.seconds(20) },
         counts: { ...counts, failed: 2, rejected: 1 }
       })
       yield* TestClock.adjust("20 seconds")
@@ -220,6 +224,8 @@ describe("the state of a circuit", () => {
         generation: 3,
         consecutiveOpenings: 1,
         probes: 1,
+        isRejecting: true,
+        rejection: { reason: "Probing", retryAfter: Duration.seconds(30) },
         counts: { ...counts, failed: 2, rejected: 1 }
       })
     }).pipe(under({ ...first, tripRule: TripRule.consecutive(2) })))
@@ -249,8 +255,8 @@ describe("the state of a circuit", () => {
   it.effect("of a key that can't be one fails with a PolicyError, and so does steering it", () =>
     Effect.gen(function*() {
       const breaker = yield* CircuitBreaker
-      const { disable, forceClosed, forceOpen, isolate, metricsOnly, release, reset, state } = breaker
-      for (const act of [state, forceOpen, forceClosed, disable, metricsOnly, release, reset, isolate]) {
+      const { disable, forceClosed, forceOpen, isolate, metricsOnly, release, remove, reset, state } = breaker
+      for (const act of [state, forceOpen, forceClosed, disable, metricsOnly, release, remove, reset, isolate]) {
         assert.instanceOf(yield* Effect.flip(act("")), PolicyError)
       }
       assert.deepStrictEqual(yield* breaker.list, [])
