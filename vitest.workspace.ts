@@ -22,6 +22,7 @@ export default defineConfig({
     maxWorkers: "100%",
     projects: [
       project("cdk", "packages/cdk/test"),
+      project("cloudwatch", "packages/cloudwatch/test"),
       project("core", "packages/core/test"),
       project("dynamodb", "packages/dynamodb/test"),
       project("http", "packages/http/test"),

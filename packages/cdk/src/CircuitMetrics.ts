@@ -3,60 +3,11 @@
  *
  * @since 0.1.0
  */
+import { dimensions, type MetricName, nameIssues, names, namespace, toDimensionValue } from "@reclose/cloudwatch"
 import { Duration } from "aws-cdk-lib"
 import { Metric, SearchExpression, Stats } from "aws-cdk-lib/aws-cloudwatch"
 
-/**
- * The namespace, unless set otherwise.
- *
- * @category constants
- * @since 0.1.0
- */
-export const namespace = "Reclose"
-
-/**
- * The names of the metrics, as they stand in CloudWatch.
- *
- * **Details**
- *
- * - `CircuitOpened`, `CircuitHalfOpened`, `CircuitClosed`: how often circuits changed to that phase.
- * - `RecoveryFailed`: how often a half-open circuit opened again. Each is an opening, too.
- * - `CallsSucceeded`, `CallsFailed`, `CallsIgnored`: calls that ran, by their outcome.
- * - `CallsRejected`: calls that did not run.
- * - `OpenCircuits`: how many circuits reject calls. It is a level, all others are counts.
- * - `StoreFailures`: in each invocation, the circuits for which the store does not do what it is asked.
- *
- * @category constants
- * @since 0.1.0
- */
-export const names = {
-  circuitOpened: "CircuitOpened",
-  circuitClosed: "CircuitClosed",
-  circuitHalfOpened: "CircuitHalfOpened",
-  recoveryFailed: "RecoveryFailed",
-  callsSucceeded: "CallsSucceeded",
-  callsFailed: "CallsFailed",
-  callsRejected: "CallsRejected",
-  callsIgnored: "CallsIgnored",
-  openCircuits: "OpenCircuits",
-  storeFailures: "StoreFailures"
-} as const
-
-/**
- * A metric's name.
- *
- * @category models
- * @since 0.1.0
- */
-export type MetricName = typeof names[keyof typeof names]
-
-/**
- * The names of the dimensions. Each metric is written for the service alone, and again for each of its circuits.
- *
- * @category constants
- * @since 0.1.0
- */
-export const dimensions = { service: "service", circuit: "circuit" } as const
+export { dimensions, type MetricName, names, namespace }
 
 /**
  * Which circuits a metric is about, and how it is read.
@@ -77,12 +28,13 @@ export interface MetricOptions {
   readonly label?: string | undefined
 }
 
-/** What CloudWatch takes for the value of a dimension, as programs write it: what does not fit is percent-encoded. */
-const toDimensionValue = (text: string): string =>
-  text
-    .replaceAll(/\p{Surrogate}/gu, "\ufffd")
-    .replaceAll(/[^\x20-\x24\x26-\x7e]/gu, (character) => encodeURIComponent(character))
-    .slice(0, 1_024)
+const checkNames = (options: { readonly service: string; readonly namespace?: string | undefined }): void => {
+  const issues = nameIssues(options)
+  if (issues.length === 0) return
+  throw new Error(
+    issues.map(({ allowed, field, value }) => `${field} is ${JSON.stringify(value)}: it must be ${allowed}`).join("\n")
+  )
+}
 
 /** A count of a minute is the sum of what its processes wrote, a level is the largest of them. */
 const statisticOf = (name: MetricName): string => name === names.openCircuits ? Stats.MAXIMUM : Stats.SUM
@@ -92,8 +44,11 @@ const statisticOf = (name: MetricName): string => name === names.openCircuits ? 
  *
  * **Details**
  *
- * Counts are read as their sum, `OpenCircuits` as its maximum. Names are written as they are in the program: what
- * CloudWatch takes for no dimension is percent-encoded here, as it is there.
+ * Counts are read as their sum, `OpenCircuits` as its maximum. Give the names that the program has: here as there,
+ * `toDimensionValue` of `@reclose/cloudwatch` makes values of dimensions of them.
+ *
+ * Fails for a service or a namespace under which `EmbeddedMetrics` would not write: a service has 1 to 255 characters
+ * that are not all blank.
  *
  * **Example** (An alarm of your own)
  *
@@ -121,8 +76,9 @@ const statisticOf = (name: MetricName): string => name === names.openCircuits ? 
 export const metric = (
   name: MetricName,
   { circuit, label, namespace: space = namespace, period = Duration.minutes(1), service }: MetricOptions
-): Metric =>
-  new Metric({
+): Metric => {
+  checkNames({ service, namespace: space })
+  return new Metric({
     namespace: space,
     metricName: name,
     dimensionsMap: {
@@ -133,6 +89,7 @@ export const metric = (
     period,
     ...(label === undefined ? {} : { label })
   })
+}
 
 /**
  * One metric of every circuit of a service, a line for each: for graphs, since CloudWatch takes no search in an alarm.
@@ -143,7 +100,8 @@ export const metric = (
  *
  * **Gotchas**
  *
- * Fails for a service or a namespace with a quotation mark or a backslash, which a search can't hold.
+ * Fails for a service or a namespace with a quotation mark or a backslash, which a search can't hold, and for those that
+ * `metric` fails for.
  *
  * **Example** (Which circuits reject)
  *
@@ -161,6 +119,7 @@ export const byCircuit = (
   name: MetricName,
   { label = "", namespace: space = namespace, period = Duration.minutes(1), service }: Omit<MetricOptions, "circuit">
 ): SearchExpression => {
+  checkNames({ service, namespace: space })
   for (const [what, text] of [["service", service], ["namespace", space]] as const) {
     if (/['"\\]/.test(text)) {
       throw new Error(

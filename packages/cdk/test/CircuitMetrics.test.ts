@@ -21,7 +21,7 @@ describe("a metric", () => {
   it.each([
     ["100%", "100%25"],
     ["größe 😀", "gr%C3%B6%C3%9Fe %F0%9F%98%80"],
-    ["\ud800", "%EF%BF%BD"],
+    ["\ud800", "%ED%A0%80"],
     ["a\tb", "a%09b"],
     ["https://quotes.example:443/v1", "https://quotes.example:443/v1"]
   ])("of %j is that of the dimension that is written for it", (name, value) => {

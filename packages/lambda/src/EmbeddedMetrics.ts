@@ -19,6 +19,7 @@
  *
  * @since 0.1.0
  */
+import { dimensions, nameIssues, namespace, toDimensionValue } from "@reclose/cloudwatch"
 import { CircuitBreaker } from "@reclose/core/CircuitBreaker"
 import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
 import * as Clock from "effect/Clock"
@@ -31,10 +32,9 @@ import * as Stream from "effect/Stream"
 import process from "node:process"
 import { BeforeResponse } from "./BeforeResponse.ts"
 import { CircuitTally } from "./internal/CircuitTally.ts"
-import { toDimensionValue, toDocument } from "./internal/EmbeddedFormat.ts"
-import { dimensions, namespace } from "./internal/metricNames.ts"
+import { toDocument } from "./internal/EmbeddedFormat.ts"
 
-export { dimensions, type MetricName, names, namespace } from "./internal/metricNames.ts"
+export { dimensions, type MetricName, names, namespace } from "@reclose/cloudwatch"
 
 /**
  * What metrics are written, and under which names.
@@ -125,7 +125,8 @@ export const Sink: Context.Reference<{
  * The line of the service holds all metrics, the line of a circuit those that are not zero, and, for people who look
  * into the log, `transitions`: the last 20 with `from`, `to`, `reason` and `time`, also those that were learned.
  *
- * A key with characters that CloudWatch takes for no dimension is written with these percent-encoded.
+ * A key is written as `toDimensionValue` of `@reclose/cloudwatch` spells it: what is outside of printable ASCII is
+ * percent-encoded, and what is longer than 255 characters then ends with a hash.
  *
  * Fails with a `PolicyError` that names every option that can't be.
  *
@@ -225,20 +226,10 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
   }))
 
 const issuesOf = (options: Options): ReadonlyArray<PolicyIssue> => {
-  const { maxCircuits = 0, namespace: space = namespace, service } = options
-  const issues: Array<PolicyIssue> = []
-  if (typeof service !== "string" || service.length > 255 || service.trim() === "") {
-    issues.push({ field: "service", value: service, allowed: "1 to 255 characters that are not all blank" })
-  }
-  if (!/^[\w.\-/#: ]{1,255}$/.test(space) || space.startsWith("AWS/") || space.startsWith(":") || space.trim() === "") {
-    issues.push({
-      field: "namespace",
-      value: space,
-      allowed: `1 to 255 letters, digits, blanks and ".-_/#:", and not begin with "AWS/" or ":"`
-    })
-  }
-  if (!Number.isInteger(maxCircuits) || maxCircuits < 0 || maxCircuits > 1_000) {
-    issues.push({ field: "maxCircuits", value: maxCircuits, allowed: "a whole number from 0 to 1,000" })
-  }
-  return issues
+  const { maxCircuits = 0 } = options
+  const isCount = Number.isInteger(maxCircuits) && maxCircuits >= 0 && maxCircuits <= 1_000
+  return [
+    ...nameIssues(options),
+    ...(isCount ? [] : [{ field: "maxCircuits", value: maxCircuits, allowed: "a whole number from 0 to 1,000" }])
+  ]
 }

@@ -13,7 +13,6 @@ import { FaultyStore } from "@reclose/core/testing"
 import { BeforeResponse, EmbeddedMetrics, LambdaBreaker } from "@reclose/lambda"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { toDimensionValue } from "../src/internal/EmbeddedFormat.ts"
 import { type MetricLine, metricsOf, parseLine } from "./embeddedFormat.ts"
 
 const { dimensions, names } = EmbeddedMetrics
@@ -366,20 +365,6 @@ describe("how much is written", () => {
       assert.strictEqual(lines.length, 2)
       assert.isBelow(JSON.stringify(lines[1]).length, 64_000)
     }))
-})
-
-describe("a value of a dimension", () => {
-  it.for([
-    { what: "an address", text: "https://quotes.example:443/v1", value: "https://quotes.example:443/v1" },
-    { what: "what is beyond ASCII", text: "größe 😀", value: "gr%C3%B6%C3%9Fe %F0%9F%98%80" },
-    { what: "a per cent sign", text: "100%", value: "100%25" },
-    { what: "blanks alone", text: "  ", value: "%20%20" },
-    { what: "half a character", text: "\ud800", value: "%EF%BF%BD" },
-    { what: "nothing", text: "", value: "%00" },
-    { what: "too much", text: "x".repeat(2_000), value: "x".repeat(1_024) }
-  ])("of $what is what CloudWatch takes", ({ text, value }) => {
-    assert.strictEqual(toDimensionValue(text), value)
-  })
 })
 
 describe("options that can't be", () => {

@@ -1,9 +1,9 @@
 /** What has happened to circuits since it was last told. Holds nothing of circuits that the breaker has forgotten. */
+import { type MetricName, names } from "@reclose/cloudwatch"
 import type { CircuitEvent, Transition } from "@reclose/core/CircuitEvent"
 import type { CallCounts, CircuitState } from "@reclose/core/CircuitState"
 import * as Option from "effect/Option"
 import type { Metrics } from "./EmbeddedFormat.ts"
-import { type MetricName, names } from "./metricNames.ts"
 
 type Counts = { -readonly [Name in MetricName]: number }
 

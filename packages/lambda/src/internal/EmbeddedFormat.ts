@@ -1,5 +1,5 @@
 /** Documents of CloudWatch's Embedded Metric Format. */
-import type { MetricName } from "./metricNames.ts"
+import type { MetricName } from "@reclose/cloudwatch"
 
 export type Metrics = Readonly<Partial<Record<MetricName, number>>>
 
@@ -29,21 +29,3 @@ export const toDocument = ({ dimensions, metrics, namespace, properties, timesta
     ...dimensions,
     ...metrics
   })
-
-const longest = 1_024
-
-/**
- * A text as the value of a dimension: printable ASCII, not all blank, 1,024 characters at most. What does not fit is
- * percent-encoded, and so is `%`, so that different keys stay different.
- */
-export const toDimensionValue = (text: string): string => {
-  const encode = text.trim() === "" ? /[^]/gu : /[^\x20-\x24\x26-\x7e]/gu
-  const encoded = text.replaceAll(/\p{Surrogate}/gu, "\ufffd").replaceAll(encode, percentEncode)
-  return encoded === "" ? "%00" : encoded.slice(0, longest)
-}
-
-const percentEncode = (character: string): string => {
-  const encoded = encodeURIComponent(character)
-  // What a URI may hold as it is: here, blanks are the only ones to be encoded that do.
-  return encoded === character ? `%${character.charCodeAt(0).toString(16).toUpperCase()}` : encoded
-}
