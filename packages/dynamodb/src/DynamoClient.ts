@@ -21,7 +21,7 @@ export interface Options {
   readonly region?: string | undefined
   /** A URL, for anything but AWS itself: an emulator, a VPC endpoint. */
   readonly endpoint?: string | undefined
-  /** How often a request may be sent, the first time included: 1 unless set. More than 1: the SDK does the retries. */
+  /** How often a request may be sent, the first time included: 1 unless set. Above 1 the SDK retries, and not the store. */
   readonly maxAttempts?: number | undefined
   readonly credentials?: {
     readonly accessKeyId: Redacted.Redacted
@@ -35,9 +35,14 @@ export interface Options {
  *
  * **Details**
  *
- * Requests are sent anew in one place only, with growing and jittered delays: by the store, for a client that sends a
- * request once (`maxAttempts: 1`, what `layer` and `layerConfig` make of it unless told otherwise); by the SDK, for a
- * client with more attempts. The store's delays are short, so that a throttled request is known as such within a second.
+ * Either the store retries a request or the SDK does, never both. The store does for a client that sends a request once
+ * (`maxAttempts: 1`, the default of `layer` and `layerConfig`). The SDK does for a client with more attempts, or with a
+ * `retryStrategy` that is not known to send a request once. The store's delays are short, so that a throttled request is
+ * known as such within a second.
+ *
+ * The store retries what the SDK retries: throttling, lost connections, timeouts, the statuses 500 to 504. A signature
+ * that was too old, as in a container that was frozen before it sent the request, is made again once, by the SDK's
+ * corrected clock.
  *
  * Every request can be interrupted, which closes it.
  *
@@ -73,7 +78,7 @@ export class DynamoClient extends Context.Service<DynamoClient, DynamoDBClient>(
    *
    * **Details**
    *
-   * Two defaults differ from the SDK's: a request is sent once (`maxAttempts`), since the store sends it anew; and it
+   * Two defaults differ from the SDK's: a request is sent once (`maxAttempts`), since the store retries it; and it
    * gives up on a connection after 1 second and on an answer after 5 (`requestHandler`), where the SDK would wait.
    *
    * @since 0.1.0
@@ -108,7 +113,8 @@ export class DynamoClient extends Context.Service<DynamoClient, DynamoDBClient>(
    * **Gotchas**
    *
    * The SDK's own default is to send a throttled request again after up to a second, and to wait for an answer for
-   * minutes. A breaker gives up on its store before that, and then can't tell why.
+   * minutes. A breaker gives up on its store before that, and then can't tell why. Set `maxAttempts: 1` on the client to
+   * have the store retry instead.
    *
    * @since 0.1.0
    */

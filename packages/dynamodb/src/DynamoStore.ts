@@ -53,7 +53,7 @@ export interface Options {
  * - A write is one conditional `UpdateItem`. Whoever loses gets the winner's record in the same answer.
  * - The time is that of the `Date` header of DynamoDB's answers, to the second. An answer without one is an error with
  *   the reason `Unavailable`, even if what was asked for has been done.
- * - Throttled and failed requests are sent anew up to 3 times, within 200 milliseconds of waiting; see `DynamoClient`
+ * - Throttled and failed requests are retried up to 3 times, within 200 milliseconds of waiting; see `DynamoClient`
  *   for clients that do so themselves. Nothing here has a time limit of its own: breakers interrupt what takes too
  *   long, which closes the request.
  * - A table tells nobody of its changes: `changes` is undefined, and breakers ask every `refreshEvery`.

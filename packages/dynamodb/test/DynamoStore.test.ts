@@ -296,4 +296,19 @@ onEachServer("the store", (it) => {
       }).pipe(Effect.ensuring(Effect.orDie(server.restart)), Effect.provide(storeOver(server.endpoint)))
       yield* Effect.provide(replace("quotes", undefined, recordOf(1)), freshStore)
     }))
+
+  it.effect.each(["a b", "arn:aws:dynamodb:quotes"])(
+    "blames the name of a table that can't be: %s",
+    (tableName) =>
+      Effect.gen(function*() {
+        const failures = yield* Effect.all([
+          Effect.flip(read("quotes")),
+          Effect.flip(replace("quotes", undefined, recordOf(1)))
+        ])
+        for (const { message, reason } of failures) {
+          assert.strictEqual(reason, "Missing")
+          assert.include(message, `"${tableName}" is not the name of a table`)
+        }
+      }).pipe(Effect.provide(Layer.provide(DynamoStore.layer({ tableName }), serverClient)))
+  )
 })

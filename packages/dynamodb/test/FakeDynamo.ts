@@ -6,6 +6,8 @@ export interface FakeRequest {
   /** Such as `GetItem`. */
   readonly action: string
   readonly input: Record<string, unknown>
+  /** The time by which it was signed, in milliseconds since 1970. */
+  readonly signed: number
 }
 
 export type Reply =
@@ -16,6 +18,7 @@ export type Reply =
     readonly name: string
     readonly message?: string
     readonly more?: object
+    readonly date?: string
   }
   /** Lets a real server at this endpoint answer, as if it were this date. */
   | { readonly _tag: "Forward"; readonly endpoint: string; readonly date?: string }
@@ -55,6 +58,12 @@ const body = async (request: IncomingMessage): Promise<string> => {
   return Buffer.concat(chunks).toString()
 }
 
+/** Of the header `20261201T090000Z`. */
+const signedAt = (request: IncomingMessage): number =>
+  Date.parse(
+    String(request.headers["x-amz-date"]).replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z")
+  )
+
 const ask = (endpoint: string, request: IncomingMessage, text: string) => {
   const headers = Object.entries(request.headers).filter(([name]) => !["host", "connection"].includes(name))
   return fetch(endpoint, {
@@ -90,6 +99,7 @@ const send = async (reply: Reply, request: IncomingMessage, text: string, respon
     }
     case "Error":
       response.statusCode = reply.status
+      if (reply.date !== undefined) response.setHeader("date", reply.date)
       response.end(JSON.stringify({
         __type: `com.amazonaws.dynamodb.v20120810#${reply.name}`,
         message: reply.message,
@@ -117,7 +127,7 @@ export const fakeDynamo = (
         })
         const text = await body(request)
         const action = String(request.headers["x-amz-target"]).split(".")[1] ?? ""
-        const asked = { action, input: JSON.parse(text) }
+        const asked = { action, input: JSON.parse(text), signed: signedAt(request) }
         requests.push(asked)
         // A real server that is gone looks like this one being gone.
         await send(handle(asked, requests.length - 1), request, text, response).catch(() => request.socket.destroy())

@@ -1,6 +1,7 @@
 /** Sends commands: interruptible, sent anew where that helps, with the time at which DynamoDB answered. */
 import type {
   $Command,
+  DynamoDBClient,
   DynamoDBClientResolvedConfig,
   ServiceInputTypes,
   ServiceOutputTypes
@@ -12,7 +13,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import { DynamoClient } from "../DynamoClient.ts"
-import { DynamoFailure, fromSdkError, isTransient } from "./DynamoFailure.ts"
+import { DynamoFailure, fromSdkError } from "./DynamoFailure.ts"
 
 type Command<I extends ServiceInputTypes, O extends ServiceOutputTypes> = $Command<
   I,
@@ -66,12 +67,24 @@ const noteDate = <Args, O extends object>(next: (args: Args) => Promise<Handled<
   return handled
 }
 
+/**
+ * Whether a client sends requests again. Its strategy decides, whatever `maxAttempts` of its configuration says. Those of
+ * the SDK tell how often they send a request; one that does not tell is not the SDK's, and was set to retry.
+ */
+const retriesByItself = async ({ config }: DynamoDBClient): Promise<boolean> => {
+  const strategy: object = await config.retryStrategy()
+  for (const name of ["maxAttempts", "maxAttemptsProvider"]) {
+    const attempts: unknown = Reflect.get(strategy, name)
+    if (typeof attempts === "function") return Number(await attempts.call(strategy)) !== 1
+  }
+  return true
+}
+
 export const makeSending = Effect.fnUntraced(function*(
   tableName: string
 ): Effect.fn.Return<Sending, never, DynamoClient> {
   const client = yield* DynamoClient
-  // A client that can't tell has its own way of counting attempts.
-  const attempts = yield* Effect.orElseSucceed(Effect.tryPromise(() => client.config.maxAttempts()), () => 2)
+  const hasRetries = yield* Effect.orElseSucceed(Effect.tryPromise(() => retriesByItself(client)), () => true)
 
   const send: Sending["send"] = (action, command, recover) => {
     command.middlewareStack.add(noteDate, { step: "deserialize", priority: "high", name: "recloseNoteDate" })
@@ -88,7 +101,18 @@ export const makeSending = Effect.fnUntraced(function*(
         ),
       catch: (cause) => fromSdkError(cause, action, tableName)
     })
-    return attempts > 1 ? attempt : Effect.retry(attempt, { schedule: retries, while: isTransient })
+    if (hasRetries) return attempt
+    return Effect.suspend(() => {
+      let isFirst = true
+      return Effect.retry(attempt, {
+        schedule: retries,
+        while: ({ retry = "Never" }) => {
+          const wasFirst = isFirst
+          isFirst = false
+          return retry === "Often" || retry === "Once" && wasFirst
+        }
+      })
+    })
   }
 
   return { send }
