@@ -132,7 +132,7 @@ const leaving = (times: number, leave: (key: string) => boolean) =>
     })
   })
 
-const keysOf = ({ input }: Pick<FakeRequest, "input">): ReadonlyArray<string> => {
+const keysOf = ({ input }: Pick<FakeRequest, "action" | "input">): ReadonlyArray<string> => {
   // As the protocol has it.
   const { RequestItems } = input as { RequestItems: { circuits: { Keys: ReadonlyArray<{ key: { S: string } }> } } }
   return RequestItems.circuits.Keys.map(({ key }) => key.S)
