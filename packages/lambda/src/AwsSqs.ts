@@ -75,21 +75,23 @@ export const layer = (config: SQSClientConfig): Layer.Layer<SqsQueue> =>
 export const fromClient = (client: SQSClient): Layer.Layer<SqsQueue> => Layer.succeed(SqsQueue, make(client))
 
 const make = (client: SQSClient): SqsQueue["Service"] => {
-  const changeSome = (queueUrl: string, changes: ReadonlyArray<Visibility>) =>
+  const changeSome = (queue: string, changes: ReadonlyArray<Visibility>) =>
     Effect.tryPromise({
       try: (abortSignal) =>
         client.send(
-          new ChangeMessageVisibilityBatchCommand({
-            QueueUrl: queueUrl,
-            Entries: changes.map(({ receiptHandle, seconds }, index) => ({
-              Id: String(index),
-              ReceiptHandle: receiptHandle,
-              VisibilityTimeout: seconds
-            }))
-          }),
+          withQueueUrl(
+            new ChangeMessageVisibilityBatchCommand({
+              QueueUrl: queue,
+              Entries: changes.map(({ receiptHandle, seconds }, index) => ({
+                Id: String(index),
+                ReceiptHandle: receiptHandle,
+                VisibilityTimeout: seconds
+              }))
+            })
+          ),
           { abortSignal }
         ),
-      catch: toError("changeVisibility", queueUrl)
+      catch: toError("changeVisibility", queue)
     }).pipe(
       Effect.map(({ Failed = [] }) =>
         Failed.flatMap(({ Code, Id, Message }) => {
@@ -100,13 +102,13 @@ const make = (client: SQSClient): SqsQueue["Service"] => {
     )
 
   return {
-    changeVisibility: (queueUrl, visibilities) => {
+    changeVisibility: (queue, visibilities) => {
       const batches = Array.from(
         { length: Math.ceil(visibilities.length / batchSize) },
         (_, index) => visibilities.slice(index * batchSize, (index + 1) * batchSize)
       )
       // A request that fails keeps no other one from being made.
-      const changes = Effect.forEach(batches, (batch) => Effect.result(changeSome(queueUrl, batch)), { concurrency })
+      const changes = Effect.forEach(batches, (batch) => Effect.result(changeSome(queue, batch)), { concurrency })
       return Effect.flatMap(changes, (results) => {
         const errors = results.filter(Result.isFailure)
         const [first] = errors
@@ -120,15 +122,49 @@ const make = (client: SQSClient): SqsQueue["Service"] => {
     },
     send: (message) =>
       Effect.tryPromise({
-        try: (abortSignal) => client.send(toCommand(message), { abortSignal }),
-        catch: toError("send", message.queueUrl)
+        try: (abortSignal) => client.send(withQueueUrl(toCommand(message)), { abortSignal }),
+        catch: toError("send", message.queue)
       }).pipe(Effect.asVoid)
   }
 }
 
-const toCommand = ({ attributes, body, deduplicationId, delaySeconds, groupId, queueUrl }: OutgoingMessage) =>
+/** A command about a queue, as far as it is looked at here: each of SQS's two has inputs and outputs of its own. */
+interface QueueCommand {
+  readonly middlewareStack: {
+    readonly addRelativeTo: (middleware: typeof resolveQueueUrl, options: typeof beforeQueueUrl) => void
+  }
+}
+
+interface Args {
+  readonly input: { readonly QueueUrl: string | undefined }
+}
+
+/** Replaces an ARN by a URL of the endpoint that the SDK has resolved for the request. */
+const resolveQueueUrl = <A extends Args, B>(
+  next: (args: A) => Promise<B>,
+  // Its endpoint is set as the request is made, after this function was called.
+  context: { readonly endpointV2?: { readonly url: URL } }
+) =>
+(args: A): Promise<B> => {
+  const { endpointV2 } = context
+  const [prefix, , , , account, name] = args.input.QueueUrl?.split(":") ?? []
+  if (prefix !== "arn" || endpointV2 === undefined) return next(args)
+  const path = endpointV2.url.pathname.replace(/\/$/, "")
+  const QueueUrl = `${endpointV2.url.origin}${path}/${account}/${name}`
+  return next({ ...args, input: { ...args.input, QueueUrl } })
+}
+
+/** The SDK's own middleware of this name sends the request to the host of the URL. */
+const beforeQueueUrl = { relation: "before", toMiddleware: "queueUrlMiddleware", name: "recloseQueueUrl" } as const
+
+const withQueueUrl = <C extends QueueCommand>(command: C): C => {
+  command.middlewareStack.addRelativeTo(resolveQueueUrl, beforeQueueUrl)
+  return command
+}
+
+const toCommand = ({ attributes, body, deduplicationId, delaySeconds, groupId, queue }: OutgoingMessage) =>
   new SendMessageCommand({
-    QueueUrl: queueUrl,
+    QueueUrl: queue,
     MessageBody: body,
     MessageAttributes: Object.fromEntries(
       Object.entries(attributes).map(([name, attribute]) => [name, toAttribute(attribute)])
@@ -147,7 +183,7 @@ const toAttribute = (
   ...(stringValue === undefined ? {} : { StringValue: stringValue })
 })
 
-const toError = (operation: SqsError["operation"], queueUrl: string) => (cause: unknown): SqsError => {
+const toError = (operation: SqsError["operation"], queue: string) => (cause: unknown): SqsError => {
   const name = cause instanceof Error ? cause.name : "Error"
   const action = operation === "send" ? "sqs:SendMessage" : "sqs:ChangeMessageVisibility"
   const advice = name.includes("AccessDenied")
@@ -157,8 +193,8 @@ const toError = (operation: SqsError["operation"], queueUrl: string) => (cause: 
     : "look at the cause"
   return new SqsError({
     operation,
-    queueUrl,
-    message: `${action} on ${queueUrl} failed with ${name}: ${advice}`,
+    queue,
+    message: `${action} on ${queue} failed with ${name}: ${advice}`,
     cause
   })
 }

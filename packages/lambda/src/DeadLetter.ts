@@ -72,7 +72,7 @@ export class DeadLetter extends Context.Service<DeadLetter, {
         this.of({
           send: ({ attributes, body, eventSourceARN, messageAttributes, messageId }, reason) =>
             send({
-              queueUrl,
+              queue: queueUrl,
               body,
               attributes: attributesWith(messageAttributes, {
                 "reclose.reason": reason,

@@ -52,7 +52,10 @@ export interface Options {
   readonly retention?: Duration.Input | undefined
   /** Sends messages anew before their receives are used up. Not for FIFO queues. Default never. */
   readonly renew?: Renewal | undefined
-  /** The queue's URL, where it is not the one of AWS: an emulator, a VPC endpoint. Default by the ARN of the messages. */
+  /**
+   * The queue's URL. Default the ARN of the messages, from which `AwsSqs` makes the URL by the endpoint of its client: an
+   * emulator or a VPC endpoint is set there.
+   */
   readonly queueUrl?: string | undefined
 }
 

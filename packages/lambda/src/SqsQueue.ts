@@ -16,7 +16,8 @@ import type * as Effect from "effect/Effect"
  */
 export class SqsError extends Data.TaggedError("SqsError")<{
   readonly operation: "changeVisibility" | "send"
-  readonly queueUrl: string
+  /** The queue's URL or its ARN, as the caller gave it. */
+  readonly queue: string
   /** Says what to do about it. */
   readonly message: string
   readonly cause?: unknown
@@ -29,7 +30,8 @@ export class SqsError extends Data.TaggedError("SqsError")<{
  * @since 0.1.0
  */
 export interface OutgoingMessage {
-  readonly queueUrl: string
+  /** The queue's URL or its ARN. */
+  readonly queue: string
   readonly body: string
   /** After how many seconds it may be received: 0 to 900, and 0 for a FIFO queue. Default what the queue says. */
   readonly delaySeconds?: number | undefined
@@ -63,6 +65,9 @@ export interface Visibility {
  *   reason, and fails only if it could not do anything.
  * - `send` sends one message.
  *
+ * Both accept a queue's URL or its ARN. `AwsSqs` makes the URL of an ARN with the endpoint that the SDK's client resolves:
+ * right for every partition, for FIPS and dual stack, and for an endpoint of the client's configuration.
+ *
  * Nothing in it needs a time limit of its own: whoever asks it bounds it.
  *
  * @category services
@@ -70,7 +75,7 @@ export interface Visibility {
  */
 export class SqsQueue extends Context.Service<SqsQueue, {
   readonly changeVisibility: (
-    queueUrl: string,
+    queue: string,
     changes: ReadonlyArray<Visibility>
   ) => Effect.Effect<ReadonlyArray<{ readonly receiptHandle: string; readonly reason: string }>, SqsError>
   readonly send: (message: OutgoingMessage) => Effect.Effect<void, SqsError>

@@ -34,7 +34,7 @@ describe("the queue of AWS", () => {
         count: { dataType: "Number.int", stringValue: "7" },
         raw: { dataType: "Binary", binaryValue: "AQID" }
       }
-      yield* send({ queueUrl: url, body: "one", attributes, delaySeconds: 5, groupId: "fair" }).pipe(
+      yield* send({ queue: url, body: "one", attributes, delaySeconds: 5, groupId: "fair" }).pipe(
         Effect.provide(clientOf(server))
       )
       const [message] = queue.all
@@ -83,7 +83,7 @@ describe("the queue of AWS", () => {
   it.live("says what failed, and what to do about it", () =>
     Effect.gen(function*() {
       const { server, url } = yield* start
-      const message = (queueUrl: string) => send({ queueUrl, body: "x", attributes: {} }).pipe(Effect.flip)
+      const message = (queue: string) => send({ queue, body: "x", attributes: {} }).pipe(Effect.flip)
       const { denied, gone } = yield* Effect.gen(function*() {
         const gone = yield* message(`${url}-of-nobody`)
         server.failNext({ status: 403, code: "AccessDeniedException" })
@@ -99,7 +99,7 @@ describe("the queue of AWS", () => {
       const { server, url } = yield* start
       server.failNext("silence")
       const fiber = yield* Effect.forkChild(
-        send({ queueUrl: url, body: "x", attributes: {} }).pipe(Effect.provide(clientOf(server)))
+        send({ queue: url, body: "x", attributes: {} }).pipe(Effect.provide(clientOf(server)))
       )
       while (server.actions.length === 0) yield* Effect.sleep(5)
       yield* Fiber.interrupt(fiber)
@@ -110,7 +110,7 @@ describe("the queue of AWS", () => {
     Effect.gen(function*() {
       const { queue, server, url } = yield* start
       const client = new SQSClient({ endpoint: server.endpoint, region: "eu-central-1", credentials })
-      const message = { queueUrl: url, body: "x", attributes: {} }
+      const message = { queue: url, body: "x", attributes: {} }
       yield* send(message).pipe(Effect.provide(AwsSqs.fromClient(client)))
       yield* send(message).pipe(Effect.provide(AwsSqs.fromClient(client)))
       client.destroy()

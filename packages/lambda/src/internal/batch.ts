@@ -13,7 +13,7 @@ import { LambdaContext } from "../LambdaContext.ts"
 import { MalformedMessage } from "../MalformedMessage.ts"
 import { SqsQueue } from "../SqsQueue.ts"
 import { attributesWith, maxAttributes } from "./attributes.ts"
-import { delaySeconds, isFifo, queueUrlOf, receivesOf, visibilitySeconds } from "./postponement.ts"
+import { delaySeconds, isFifo, receivesOf, visibilitySeconds } from "./postponement.ts"
 import { within } from "./within.ts"
 
 /** Options that were checked. Times are in milliseconds. */
@@ -74,7 +74,7 @@ export const runBatch = <E, R>(
     const remaining = () => Math.max(0, context.getRemainingTimeInMillis())
     const margin = Math.min(settings.deadlineMargin, remaining() / 2)
     const left = () => remaining() - margin
-    const urlOf = (record: AwsLambda.SQSRecord) => settings.queueUrl ?? queueUrlOf(record.eventSourceARN)
+    const queueOf = (record: AwsLambda.SQSRecord) => settings.queueUrl ?? record.eventSourceARN
 
     let notBegun = 0
 
@@ -135,7 +135,7 @@ export const runBatch = <E, R>(
         )
       }
       const sending = queue.send({
-        queueUrl: urlOf(record),
+        queue: queueOf(record),
         body,
         delaySeconds: delaySeconds(until, now),
         attributes: renewed,
@@ -165,14 +165,14 @@ export const runBatch = <E, R>(
         const byHandle = new Map(settled.map(({ record }) => [record.receiptHandle, record]))
         const byQueue = Arr.groupBy(
           settled.flatMap(({ fate, record }) => fate._tag === "KeptBack" ? [{ record, until: fate.until }] : []),
-          ({ record }) => urlOf(record)
+          ({ record }) => queueOf(record)
         )
-        for (const [queueUrl, kept] of Object.entries(byQueue)) {
+        for (const [name, kept] of Object.entries(byQueue)) {
           const changes = kept.map(({ record, until }) => ({
             receiptHandle: record.receiptHandle,
             seconds: visibilitySeconds({ record, until, now, invokedAt, retention: settings.retention })
           }))
-          const exit = yield* within(queue.changeVisibility(queueUrl, changes), remaining() / 2)
+          const exit = yield* within(queue.changeVisibility(name, changes), remaining() / 2)
           if (exit === undefined || Exit.isFailure(exit)) {
             yield* Effect.logWarning(
               `${kept.length} messages could not be kept back: they come again after the visibility timeout of their queue`,

@@ -45,10 +45,3 @@ export const delaySeconds = (until: number, now: number): number =>
   Math.min(longestDelay, Math.ceil(Math.max(0, until - now) / 1_000))
 
 export const isFifo = ({ eventSourceARN }: AwsLambda.SQSRecord): boolean => eventSourceARN.endsWith(".fifo")
-
-/** `arn:aws:sqs:eu-central-1:123456789012:orders`, whose queue has a URL of the same parts. */
-export const queueUrlOf = (arn: string): string => {
-  const [, partition, , region, account, name] = arn.split(":")
-  const domain = partition === "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
-  return `https://sqs.${region}.${domain}/${account}/${name}`
-}

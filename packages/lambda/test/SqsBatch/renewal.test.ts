@@ -101,7 +101,7 @@ describe("a message that is sent anew", () => {
         SqsQueue,
         Effect.map(SqsQueue, ({ changeVisibility }) => ({
           changeVisibility,
-          send: ({ queueUrl }) => Effect.fail(new SqsError({ operation: "send", queueUrl, message: "denied" }))
+          send: ({ queue }) => Effect.fail(new SqsError({ operation: "send", queue, message: "denied" }))
         }))
       ).pipe(Layer.provide(modelQueue(deaf.queue)))
       yield* run(deaf, rejected, { renew }, { queue: noSending })

@@ -3,18 +3,20 @@ import { SqsError, SqsQueue } from "@reclose/lambda"
 import { Clock, Effect, Layer } from "effect"
 import { account, attempt, type Queue, region } from "./SqsModel.ts"
 
-const urlOf = ({ name }: Queue) => `https://sqs.${region}.amazonaws.com/${account}/${name}`
+const isNamed = (named: string) => ({ name }: Queue) =>
+  named === `arn:aws:sqs:${region}:${account}:${name}` ||
+  named === `https://sqs.${region}.amazonaws.com/${account}/${name}`
 
 export const modelQueue = (...queues: ReadonlyArray<Queue>): Layer.Layer<SqsQueue> => {
-  const queueAt = (queueUrl: string, operation: SqsError["operation"]) => {
-    const queue = queues.find((queue) => urlOf(queue) === queueUrl)
+  const queueAt = (named: string, operation: SqsError["operation"]) => {
+    const queue = queues.find(isNamed(named))
     if (queue !== undefined) return Effect.succeed(queue)
-    return Effect.fail(new SqsError({ operation, queueUrl, message: `there is no queue at ${queueUrl}` }))
+    return Effect.fail(new SqsError({ operation, queue: named, message: `there is no queue at ${named}` }))
   }
   return Layer.succeed(SqsQueue, {
-    changeVisibility: (queueUrl, changes) =>
+    changeVisibility: (named, changes) =>
       Effect.gen(function*() {
-        const queue = yield* queueAt(queueUrl, "changeVisibility")
+        const queue = yield* queueAt(named, "changeVisibility")
         const now = yield* Clock.currentTimeMillis
         return changes.flatMap(({ receiptHandle, seconds }) => {
           const refusal = attempt(() => queue.changeVisibility(receiptHandle, seconds, now))
@@ -23,12 +25,11 @@ export const modelQueue = (...queues: ReadonlyArray<Queue>): Layer.Layer<SqsQueu
       }),
     send: (message) =>
       Effect.gen(function*() {
-        const queue = yield* queueAt(message.queueUrl, "send")
+        const queue = yield* queueAt(message.queue, "send")
         const now = yield* Clock.currentTimeMillis
         yield* Effect.try({
           try: () => queue.send(message, now),
-          catch: (cause) =>
-            new SqsError({ operation: "send", queueUrl: message.queueUrl, message: String(cause), cause })
+          catch: (cause) => new SqsError({ operation: "send", queue: message.queue, message: String(cause), cause })
         })
       })
   })
