@@ -15,7 +15,8 @@ import { SqsQueue } from "./SqsQueue.ts"
  *
  * **Details**
  *
- * `send` succeeds once the message is safe. If it fails, the message stays in its queue, and is handled again.
+ * `send` succeeds once the message is safe. If it fails, or takes more than 10 seconds, the message stays in its queue, and
+ * is handled again.
  *
  * @category services
  * @since 0.1.0

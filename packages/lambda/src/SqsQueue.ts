@@ -68,7 +68,7 @@ export interface Visibility {
  * Both accept a queue's URL or its ARN. `AwsSqs` makes the URL of an ARN with the endpoint that the SDK's client resolves:
  * right for every partition, for FIPS and dual stack, and for an endpoint of the client's configuration.
  *
- * Nothing in it needs a time limit of its own: whoever asks it bounds it.
+ * Nothing in it needs a time limit of its own: a batch waits 10 seconds for it, and less if the invocation ends before.
  *
  * @category services
  * @since 0.1.0

@@ -1,10 +1,8 @@
 /** A batch of messages: each is handled, judged, and answered for. */
-import { CircuitOpen } from "@reclose/core/CircuitOpen"
 import type * as AwsLambda from "aws-lambda"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
@@ -14,6 +12,7 @@ import { MalformedMessage } from "../MalformedMessage.ts"
 import { SqsQueue } from "../SqsQueue.ts"
 import { attributesWith, maxAttributes } from "./attributes.ts"
 import { delaySeconds, isFifo, receivesOf, visibilitySeconds } from "./postponement.ts"
+import { waitFor } from "./waiting.ts"
 import { within } from "./within.ts"
 
 /** Options that were checked. Times are in milliseconds. */
@@ -42,24 +41,22 @@ const done = Effect.succeed<Fate>({ _tag: "Done" })
 const stays = (record: AwsLambda.SQSRecord, why: string, ...cause: ReadonlyArray<unknown>): Effect.Effect<Fate> =>
   Effect.as(warn(record, why, ...cause), { _tag: "Stays" })
 
-/** By how much a message may come later than its circuit says, at most, in milliseconds. */
+/** How long a queue is waited for, in milliseconds: enough for the SDK to try twice where an attempt takes 5 seconds. */
+const longestRequest = 10_000
+
+/** How long one that was interrupted may take to end, in milliseconds. */
+const longestEnd = 1_000
+
+/** By how much a message may come later than it has to wait, at most, in milliseconds. */
 const longestSpread = 60_000
 
-/** How long a message waits for a trial, at most: its circuit only knows by when it ends, and most end far sooner. */
-const longestTrial = 5_000
+/** What an attribute of ours tells of the messages that this one was renewed from. */
+const renewedFrom = ({ messageAttributes }: AwsLambda.SQSRecord, name: string): string | undefined =>
+  messageAttributes[name]?.stringValue
 
-/** How long a message waits for its circuit, in milliseconds. */
-const waitFor = ({ reason, retryAfter }: CircuitOpen): number =>
-  Math.max(
-    1_000,
-    Math.min(Duration.toMillis(retryAfter), reason === "Probing" ? longestTrial : Number.POSITIVE_INFINITY)
-  )
-
-/** The rejection that an error is, or that caused it: clients that know nothing of circuits have errors of their own. */
-const rejectionIn = (error: unknown, depth = 5): CircuitOpen | undefined => {
-  if (error instanceof CircuitOpen) return error
-  return error instanceof Error && depth > 0 ? rejectionIn(error.cause, depth - 1) : undefined
-}
+/** How often a message was received, as itself and as those that it was renewed from. */
+const allReceivesOf = (record: AwsLambda.SQSRecord): number =>
+  receivesOf(record) + Number(renewedFrom(record, "reclose.receives") ?? 0)
 
 export const runBatch = <E, R>(
   event: AwsLambda.SQSEvent,
@@ -81,6 +78,10 @@ export const runBatch = <E, R>(
     /** Runs what belongs to a message within the time of the batch. */
     const inTime = <A, E2, R2>(effect: Effect.Effect<A, E2, R2>) => within(effect, left(), () => remaining() / 4)
 
+    /** Asks something of a queue within this many milliseconds: one that hangs must not use up the invocation. */
+    const ask = <A, E2, R2>(effect: Effect.Effect<A, E2, R2>, time: number) =>
+      within(effect, Math.min(time, longestRequest), () => Math.min(remaining() / 4, longestEnd))
+
     const settle = (record: AwsLambda.SQSRecord): Effect.Effect<Fate, never, R> =>
       Effect.suspend(() => {
         if (left() <= 0) {
@@ -96,13 +97,13 @@ export const runBatch = <E, R>(
     const judge = (record: AwsLambda.SQSRecord, cause: Cause.Cause<E>): Effect.Effect<Fate> => {
       const error = Cause.squash(cause)
       if (error instanceof MalformedMessage) return bury(record, error.reason)
-      const rejection = rejectionIn(error)
-      if (rejection !== undefined) return postpone(record, waitFor(rejection))
+      const wait = waitFor(error, allReceivesOf(record))
+      if (wait !== undefined) return postpone(record, wait)
       return stays(record, "failed, and stays in its queue", cause)
     }
 
     const bury = (record: AwsLambda.SQSRecord, reason: string): Effect.Effect<Fate> =>
-      Effect.flatMap(inTime(deadLetter.send(record, reason)), (exit) =>
+      Effect.flatMap(ask(deadLetter.send(record, reason), left()), (exit) =>
         exit !== undefined && Exit.isSuccess(exit)
           ? done
           : stays(record, `is malformed (${reason}) and stays in its queue: it could not be moved`, causeOf(exit)))
@@ -120,13 +121,12 @@ export const runBatch = <E, R>(
     /** Sends a message again as a new one. The old one is done then, and takes its receives with it. */
     const renew = (record: AwsLambda.SQSRecord, until: number, now: number, maxAge: number): Effect.Effect<boolean> => {
       const { attributes, body, messageAttributes, messageId } = record
-      const told = (name: string) => messageAttributes[name]?.stringValue
-      const firstSent = told("reclose.firstSent") ?? attributes.SentTimestamp
+      const firstSent = renewedFrom(record, "reclose.firstSent") ?? attributes.SentTimestamp
       if (!(now - Number(firstSent) <= maxAge)) return Effect.as(warn(record, "is too old to be sent anew"), false)
       const renewed = attributesWith(messageAttributes, {
-        "reclose.originalId": told("reclose.originalId") ?? messageId,
+        "reclose.originalId": renewedFrom(record, "reclose.originalId") ?? messageId,
         "reclose.firstSent": firstSent,
-        "reclose.receives": String(Number(told("reclose.receives") ?? 0) + receivesOf(record))
+        "reclose.receives": String(allReceivesOf(record))
       }, Number.POSITIVE_INFINITY)
       if (Object.keys(renewed).length > maxAttributes) {
         return Effect.as(
@@ -137,11 +137,11 @@ export const runBatch = <E, R>(
       const sending = queue.send({
         queue: queueOf(record),
         body,
-        delaySeconds: delaySeconds(until, now),
+        delaySeconds: delaySeconds(until, now, settings.retention),
         attributes: renewed,
         groupId: attributes.MessageGroupId
       })
-      return Effect.flatMap(inTime(sending), (exit) =>
+      return Effect.flatMap(ask(sending, left()), (exit) =>
         exit !== undefined && Exit.isSuccess(exit)
           ? Effect.succeed(true)
           : Effect.as(warn(record, "could not be sent anew, and is kept back instead", causeOf(exit)), false))
@@ -172,7 +172,7 @@ export const runBatch = <E, R>(
             receiptHandle: record.receiptHandle,
             seconds: visibilitySeconds({ record, until, now, invokedAt, retention: settings.retention })
           }))
-          const exit = yield* within(queue.changeVisibility(name, changes), remaining() / 2)
+          const exit = yield* ask(queue.changeVisibility(name, changes), remaining() / 2)
           if (exit === undefined || Exit.isFailure(exit)) {
             yield* Effect.logWarning(
               `${kept.length} messages could not be kept back: they come again after the visibility timeout of their queue`,

@@ -24,24 +24,36 @@ export interface Situation {
   readonly retention: number | undefined
 }
 
+/** In seconds. With 0 a message comes back at once, and a queue without a delay of its own sends one at once. */
+const shortest = 1
+
 /**
- * For how many seconds a message is made invisible: until the moment, and not past the 12 hours after which SQS gives it
- * out in any case, since it refuses longer ones; nor past a minute before it expires, so that it is received once more.
+ * For how much of the time that a message has left it may wait, in milliseconds: up to a minute before it expires, so that
+ * it is received once more, and half of the last two minutes, so that it does not come back again and again. A message that
+ * should be gone is kept by its queue for longer than the options say.
+ */
+const withinLife = (left: number): number => left <= 0 ? Number.POSITIVE_INFINITY : Math.max(left - allowance, left / 2)
+
+/**
+ * Returns for how many seconds a message is made invisible, at least 1: until the moment, and not past the 12 hours after
+ * which SQS gives it out in any case, since it refuses longer ones; nor for all the time that the message has left.
  */
 export const visibilitySeconds = ({ invokedAt, now, record, retention, until }: Situation): number => {
   const { ApproximateFirstReceiveTimestamp, SentTimestamp } = record.attributes
   // SQS tells of the first time alone that it gave a message out.
   const receivedAt = receivesOf(record) === 1 ? Number(ApproximateFirstReceiveTimestamp) : invokedAt - longestWindow
   const allowed = longestVisibility * 1_000 - Math.max(0, now - receivedAt) - allowance
-  const kept = retention === undefined ? allowed : Number(SentTimestamp) + retention - now - allowance
-  return Math.min(
-    Math.ceil(Math.max(0, until - now) / 1_000),
-    Math.max(0, Math.floor(Math.min(allowed, kept) / 1_000))
+  const kept = retention === undefined ? allowed : withinLife(Number(SentTimestamp) + retention - now)
+  return Math.max(
+    shortest,
+    Math.min(Math.ceil((until - now) / 1_000), Math.floor(Math.min(allowed, kept) / 1_000))
   )
 }
 
-/** For how many seconds a message that is sent anew is delayed. */
-export const delaySeconds = (until: number, now: number): number =>
-  Math.min(longestDelay, Math.ceil(Math.max(0, until - now) / 1_000))
+/** Returns for how many seconds a message that is sent anew is delayed, 1 to 900. */
+export const delaySeconds = (until: number, now: number, retention: number | undefined): number => {
+  const kept = retention === undefined ? Number.POSITIVE_INFINITY : Math.floor(withinLife(retention) / 1_000)
+  return Math.max(shortest, Math.min(longestDelay, Math.ceil((until - now) / 1_000), kept))
+}
 
 export const isFifo = ({ eventSourceARN }: AwsLambda.SQSRecord): boolean => eventSourceARN.endsWith(".fifo")

@@ -60,7 +60,7 @@ describe("messages of a FIFO queue", () => {
       const [first, ...rest] = visibleIn(world.queue, 0)
       assert.deepStrictEqual(rest, [first, first])
       yield* release("quotes")
-      yield* TestClock.adjust("1 minute")
+      yield* TestClock.adjust("10 minutes")
       yield* run(world, handle)
       assert.deepStrictEqual(begun, ["a1", "a2", "a3"])
     }).pipe(Effect.provide(Breakers({ openDuration: "20 seconds" }))))

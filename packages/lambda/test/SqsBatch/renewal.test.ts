@@ -6,11 +6,11 @@ import type { SQSRecord } from "aws-lambda"
 import { Clock, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { modelQueue } from "../sqs/modelQueue.ts"
-import { Breakers, forceOpen, hour, run, sendAll, visibleIn, withoutSpread, type World, worldOf } from "./world.ts"
+import { Breakers, hour, open, run, sendAll, visibleIn, withoutSpread, type World, worldOf } from "./world.ts"
 
 describe("a message that is sent anew", () => {
   const renew = { maxReceiveCount: 3 }
-  const rejected = ({ body }: SQSRecord) => Effect.void.pipe(withBreaker(body))
+  const rejected = ({ body }: SQSRecord) => Effect.andThen(open(body), Effect.void.pipe(withBreaker(body)))
   const text = (stringValue: string) => ({ dataType: "String", stringValue })
 
   /** Receives the messages often enough that the next time is the last but one. */
@@ -25,7 +25,6 @@ describe("a message that is sent anew", () => {
       const world = worldOf()
       const binary = { dataType: "Binary", binaryValue: "AQID" }
       world.queue.send({ body: "quotes", attributes: { tenant: text("a"), raw: binary }, groupId: "fair" }, 0)
-      yield* forceOpen("quotes")
       yield* worn(world)
       yield* run(world, rejected, { renew })
       const [message, ...more] = world.queue.all
@@ -44,7 +43,6 @@ describe("a message that is sent anew", () => {
     Effect.gen(function*() {
       const world = worldOf()
       yield* sendAll(world.queue, ["quotes"])
-      yield* forceOpen("quotes")
       for (let times = 0; times < 3; times++) {
         yield* worn(world)
         yield* run(world, rejected, { renew })
@@ -62,20 +60,18 @@ describe("a message that is sent anew", () => {
     Effect.gen(function*() {
       const world = worldOf()
       yield* sendAll(world.queue, ["quotes"])
-      yield* forceOpen("quotes")
       yield* worn(world)
       yield* run(world, rejected, { renew })
       assert.deepStrictEqual(visibleIn(world.queue, 120_000), [900_000])
       yield* TestClock.adjust("15 minutes")
       yield* run(world, rejected, { renew })
-      assert.deepStrictEqual(visibleIn(world.queue, 1_020_000), [hour])
+      assert.deepStrictEqual(visibleIn(world.queue, 1_020_000), [hour - 900_000])
     }).pipe(withoutSpread, Effect.provide(Breakers({ openDuration: "1 hour" }))))
 
   it.effect("is kept back instead while it has receives left", () =>
     Effect.gen(function*() {
       const world = worldOf()
       yield* sendAll(world.queue, ["quotes"])
-      yield* forceOpen("quotes")
       yield* run(world, rejected, { renew })
       assert.deepStrictEqual(world.queue.all.map(({ id, receives }) => [id, receives]), [["orders-1", 1]])
     }).pipe(Effect.provide(Breakers())))
@@ -84,7 +80,6 @@ describe("a message that is sent anew", () => {
     Effect.gen(function*() {
       const old = worldOf()
       yield* sendAll(old.queue, ["quotes"])
-      yield* forceOpen("quotes")
       yield* worn(old)
       yield* run(old, rejected, { renew: { ...renew, maxAge: "1 minute" } })
 
@@ -118,7 +113,6 @@ describe("a message that is sent anew", () => {
     Effect.gen(function*() {
       const world = worldOf({ name: "orders.fifo" })
       yield* sendAll(world.queue, ["quotes"], () => "group")
-      yield* forceOpen("quotes")
       yield* worn(world)
       yield* run(world, rejected, { renew })
       assert.deepStrictEqual(world.queue.all.map(({ id }) => id), ["orders.fifo-1"])

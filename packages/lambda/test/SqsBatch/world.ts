@@ -1,5 +1,5 @@
 /** What the tests of batches share: queues of the model, a function between them, on the test's clock. */
-import { CircuitBreaker, CircuitStore, type Policy } from "@reclose/core"
+import { CircuitBreaker, CircuitStore, type Policy, withBreaker } from "@reclose/core"
 import { DeadLetter, type LambdaContext, LambdaContext as Invocation, SqsBatch, SqsQueue } from "@reclose/lambda"
 import { Cause, Clock, Effect, Layer, Logger, Random } from "effect"
 import { deliver } from "../sqs/EventSource.ts"
@@ -93,3 +93,8 @@ export const withoutSpread = Effect.provideService(Random.Random, {
 export const Breakers = (policy: Policy.Policy = {}) =>
   CircuitBreaker.layer(policy).pipe(Layer.provide(CircuitStore.layerMemory))
 export const forceOpen = (key: string) => Effect.flatMap(CircuitBreaker, ({ forceOpen }) => forceOpen(key))
+
+export const release = (key: string) => Effect.flatMap(CircuitBreaker, ({ release }) => release(key))
+
+/** Opens a circuit by failures, as no operator does. */
+export const open = (key: string) => Effect.repeat(Effect.exit(withBreaker(Effect.fail("down"), key)), { times: 100 })

@@ -1,0 +1,55 @@
+/** For how long a message waits whose call was not made: by the error that says so. */
+import { CircuitOpen } from "@reclose/core/CircuitOpen"
+import * as Duration from "effect/Duration"
+
+/** The least that a message waits, in milliseconds. A visibility of 0 would have it back at once, again and again. */
+const shortest = 1_000
+
+/** How long a message waits for probes, at most: a circuit only knows by when they end, and most end far sooner. */
+const longestTrial = 5_000
+
+/** A wait that doubles with each receive, in milliseconds: for a cause that does not tell how long it lasts. */
+interface Growing {
+  readonly first: number
+  readonly longest: number
+}
+
+/** An operator ends it, mostly after the minutes or hours that a repair takes. */
+const forced: Growing = { first: 300_000, longest: 3_600_000 }
+
+/** Other messages have to be done first: how many is not known. */
+const throttled: Growing = { first: 10_000, longest: 900_000 }
+
+const grown = ({ first, longest }: Growing, receives: number): number =>
+  Math.min(longest, first * 2 ** Math.min(Math.max(0, receives - 1), 20))
+
+/** How long a message waits for its circuit that has been received so many times. */
+const waitForCircuit = ({ reason, retryAfter }: CircuitOpen, receives: number): number => {
+  const wait = Duration.toMillis(retryAfter)
+  switch (reason) {
+    case "Forced":
+      return Math.max(wait, grown(forced, receives))
+    case "Probing":
+      return Math.min(wait, longestTrial)
+    case "Tripped":
+    case "Parent":
+      return wait
+  }
+}
+
+/** `Throttled` of `@reclose/http`, which this package does without: it is known by its fields. */
+const isThrottled = (error: Error): boolean =>
+  Reflect.get(error, "_tag") === "Throttled" && ["concurrency", "rateLimit"].includes(String(Reflect.get(error, "by")))
+
+/**
+ * How long a message waits, in milliseconds, after its handler has failed with this error. Undefined if the call was
+ * made, or was not for a reason that passes. Causes are looked at, too: clients have errors of their own.
+ *
+ * `receives` counts from 1, and includes those of messages that this one was renewed from.
+ */
+export const waitFor = (error: unknown, receives: number, depth = 5): number | undefined => {
+  if (error instanceof CircuitOpen) return Math.max(shortest, waitForCircuit(error, receives))
+  if (!(error instanceof Error)) return undefined
+  if (isThrottled(error)) return grown(throttled, receives)
+  return depth > 0 ? waitFor(error.cause, receives, depth - 1) : undefined
+}
