@@ -12,7 +12,7 @@
  * | `CallsSucceeded`, `CallsFailed`, `CallsIgnored` | calls that ran, by what they said of their dependency |
  * | `CallsRejected` | calls that did not run |
  * | `OpenCircuits` | circuits that reject calls as the invocation ends: a level, so look at its maximum |
- * | `StoreFailures` | circuits in use of which the store did not do what it was asked |
+ * | `StoreFailures` | circuits in use of which the store did not do what it was asked; the line says why |
  *
  * All have the unit `Count` and the dimension `service`, and once more the dimensions `service` and `circuit` for each
  * circuit. What a container has only learned from others is not counted, so that sums over all containers are right.
@@ -125,6 +125,11 @@ export const Sink: Context.Reference<{
  * The line of the service holds all metrics, the line of a circuit those that are not zero, and, for people who look
  * into the log, `transitions`: the last 20 with `from`, `to`, `reason` and `time`, also those that were learned.
  *
+ * Where the store failed, both hold `storeFailures`: for each operation and reason, `event` (`StoreFailed`), `operation`,
+ * `reason`, `message`, the number of `circuits`, and one `circuit` of them. A record that was counted under another trip
+ * rule or written by another release is there, too, with the reason as its `event`. It is no failure: the store did what it
+ * was asked, so `StoreFailures` does not count it.
+ *
  * A key is written as `toDimensionValue` of `@reclose/cloudwatch` spells it: what is outside of printable ASCII is
  * percent-encoded, and what is longer than 255 characters then ends with a hash.
  *
@@ -198,7 +203,7 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
     }))
 
     const emit = Effect.gen(function*() {
-      const { circuits, leftOut, service } = yield* taken
+      const { circuits, leftOut, service, storeFailures } = yield* taken
       const timestamp = yield* Clock.currentTimeMillis
       if (service === undefined) return
       const base = { timestamp, namespace: options.namespace ?? namespace }
@@ -208,14 +213,14 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
           ...base,
           dimensions: { [dimensions.service]: serviceValue },
           metrics: service,
-          properties: leftOut === 0 ? {} : { circuitsLeftOut: leftOut }
+          properties: { ...(leftOut === 0 ? {} : { circuitsLeftOut: leftOut }), ...unlessEmpty({ storeFailures }) }
         }),
-        ...circuits.map(({ label, metrics, transitions }) =>
+        ...circuits.map(({ label, metrics, storeFailures, transitions }) =>
           toDocument({
             ...base,
             dimensions: { [dimensions.service]: serviceValue, [dimensions.circuit]: label },
             metrics,
-            properties: transitions.length === 0 ? {} : { transitions }
+            properties: unlessEmpty({ transitions, storeFailures })
           })
         )
       ])
@@ -224,6 +229,9 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
     yield* Effect.addFinalizer(() => emit)
     yield* add({ name: "write the metrics", run: emit })
   }))
+
+const unlessEmpty = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>) =>
+  Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0))
 
 const issuesOf = (options: Options): ReadonlyArray<PolicyIssue> => {
   const { maxCircuits = 0 } = options

@@ -4,6 +4,7 @@ import type { CircuitEvent, Transition } from "@reclose/core/CircuitEvent"
 import type { CallCounts, CircuitState } from "@reclose/core/CircuitState"
 import * as Option from "effect/Option"
 import type { Metrics } from "./EmbeddedFormat.ts"
+import { isDifference, type StoreFailure, toStoreFailure, toWritten, type WrittenFailure } from "./storeFailures.ts"
 
 type Counts = { -readonly [Name in MetricName]: number }
 
@@ -21,6 +22,7 @@ interface Part {
   readonly label: string
   readonly counts: Counts
   transitions: ReadonlyArray<ToldTransition>
+  readonly failures: Array<readonly [key: string, failure: StoreFailure]>
 }
 
 /** What a circuit has gone through since it was last told. */
@@ -32,9 +34,13 @@ interface Changes {
 export interface Told {
   /** Undefined if there is nothing to tell of. */
   readonly service: Metrics | undefined
-  readonly circuits: ReadonlyArray<
-    { readonly label: string; readonly metrics: Metrics; readonly transitions: ReadonlyArray<ToldTransition> }
-  >
+  readonly storeFailures: ReadonlyArray<WrittenFailure>
+  readonly circuits: ReadonlyArray<{
+    readonly label: string
+    readonly metrics: Metrics
+    readonly transitions: ReadonlyArray<ToldTransition>
+    readonly storeFailures: ReadonlyArray<WrittenFailure>
+  }>
   /** How many circuits had something to tell and were not told of by themselves. */
   readonly leftOut: number
 }
@@ -47,8 +53,10 @@ export class CircuitTally {
   private told = new Map<string, CallCounts>()
   private readonly changes = new Map<string, Changes>()
   /** For which circuits the store fails, and for which it has failed since it was last told. */
-  private readonly failing = new Set<string>()
-  private readonly failed = new Set<string>()
+  private readonly failing = new Map<string, StoreFailure>()
+  private readonly failed = new Map<string, StoreFailure>()
+  /** Circuits whose records the store holds and this process does not use, since it was last told. */
+  private readonly different = new Map<string, StoreFailure>()
   /** How many events it was given. */
   recorded = 0
 
@@ -62,10 +70,18 @@ export class CircuitTally {
         this.changes.set(event.key, changes)
         return
       }
-      case "StoreFailed":
-        this.failing.add(event.key)
-        this.failed.add(event.key)
+      case "StoreFailed": {
+        const failure = toStoreFailure(event)
+        if (isDifference(failure)) {
+          // The store has answered, so it does not fail for this circuit any more.
+          this.failing.delete(event.key)
+          this.different.set(event.key, failure)
+          return
+        }
+        this.failing.set(event.key, failure)
+        this.failed.set(event.key, failure)
         return
+      }
       case "StoreRecovered":
         this.failing.delete(event.key)
         return
@@ -96,7 +112,7 @@ export class CircuitTally {
       Option.match(label(key), {
         onNone: () => undefined,
         onSome: (label) => {
-          const part = parts.get(label) ?? { label, counts: noCounts(), transitions: [] }
+          const part = parts.get(label) ?? { label, counts: noCounts(), transitions: [], failures: [] }
           parts.set(label, part)
           return part
         }
@@ -117,7 +133,8 @@ export class CircuitTally {
       const isOpen = rejects(state)
       const wasCalled = calls.succeeded + calls.failed + calls.ignored + calls.rejected > 0
       // A store that failed is told of once, so the circuit in use is what says that it still does.
-      if (wasCalled && this.failing.has(state.key)) this.failed.add(state.key)
+      const failure = this.failing.get(state.key)
+      if (wasCalled && failure !== undefined) this.failed.set(state.key, failure)
       if (!wasCalled && !isOpen) continue
       const counts: Metrics = {
         [names.callsSucceeded]: calls.succeeded,
@@ -132,20 +149,27 @@ export class CircuitTally {
       const part = count(key, counts)
       if (part !== undefined) part.transitions = [...part.transitions, ...transitions].slice(-maxTransitions)
     }
-    for (const key of this.failed) count(key, { [names.storeFailures]: 1 })
+    for (const [key, failure] of this.failed) {
+      count(key, { [names.storeFailures]: 1 })?.failures.push([key, failure])
+    }
+    for (const [key, failure] of this.different) count(key, {})?.failures.push([key, failure])
+    const storeFailures = toWritten([...this.failed, ...this.different])
 
-    const isSilent = this.changes.size === 0 && Object.values(service).every((count) => count === 0)
+    const isSilent = this.changes.size === 0 && storeFailures.length === 0 &&
+      Object.values(service).every((count) => count === 0)
     this.told = told
     this.changes.clear()
     this.failed.clear()
-    if (isSilent) return { service: undefined, circuits: [], leftOut: 0 }
+    this.different.clear()
+    if (isSilent) return { service: undefined, storeFailures, circuits: [], leftOut: 0 }
     const ordered = [...parts.values()].sort((one, other) => weightOf(other) - weightOf(one))
-    const circuits = ordered.slice(0, maxCircuits).map(({ counts, label, transitions }) => ({
+    const circuits = ordered.slice(0, maxCircuits).map(({ counts, failures, label, transitions }) => ({
       label,
       metrics: withoutZeros(counts),
-      transitions
+      transitions,
+      storeFailures: toWritten(failures)
     }))
-    return { service, circuits, leftOut: ordered.length - circuits.length }
+    return { service, storeFailures, circuits, leftOut: ordered.length - circuits.length }
   }
 }
 
