@@ -39,7 +39,7 @@ const Live = Layer.unwrap(Effect.map(Settings.read, (settings) => {
     Layer.provideMerge(Circuits),
     Layer.provideMerge(AwsSqs.layer({})),
     Layer.provideMerge(Layer.succeed(Settings.Settings, settings)),
-    Layer.provideMerge(Logger.layer([Logger.consoleJson]))
+    Layer.provideMerge(Logger.layer([Logger.withLeveledConsole(Logger.formatJson)]))
   )
 }))
 

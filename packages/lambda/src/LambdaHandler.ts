@@ -11,6 +11,7 @@ import type * as Layer from "effect/Layer"
 import type { BeforeResponse } from "./BeforeResponse.ts"
 import { Container } from "./internal/Container.ts"
 import { invoke } from "./internal/Invocation.ts"
+import { withLeveledLog } from "./internal/logging.ts"
 import { ownShutdown } from "./internal/Shutdown.ts"
 import { toRejection } from "./internal/toRejection.ts"
 import type { LambdaBreaker } from "./LambdaBreaker.ts"
@@ -66,6 +67,8 @@ type Guarded<ROut> = [CircuitBreaker] extends [ROut] ? [LambdaBreaker] extends [
  *   of the time that is left then; what takes longer is left alone.
  * - **Before each response**, also to a failure, a defect or a lack of time, the tasks of `BeforeResponse` are run: circuits
  *   are flushed, then metrics are written.
+ * - **Log lines** are written with the console's method of their level, which is what Lambda's JSON log format filters by:
+ *   a warning stays a warning. Loggers that the layer provides are used instead.
  * - **Shutdown**: with SIGTERM the layer's finalizers run, for `shutdownTimeout` at most, and the process exits. Lambda
  *   sends it where an extension is registered, such as that of Lambda Insights; else containers end without a word.
  *
@@ -109,10 +112,10 @@ export const make = <Event, Result, E, ROut, LE>(
   const container = new Container(layer)
   const margin = Duration.fromInputUnsafe(options.deadlineMargin ?? "500 millis")
   const run = invoke(container, handle, margin)
-  ownShutdown(container.close, Duration.fromInputUnsafe(options.shutdownTimeout ?? "300 millis"))
-  Effect.runFork(container.begin)
+  ownShutdown(withLeveledLog(container.close), Duration.fromInputUnsafe(options.shutdownTimeout ?? "300 millis"))
+  Effect.runFork(withLeveledLog(container.begin))
   return async (event, context) => {
-    const exit = await Effect.runPromiseExit(run(event, context))
+    const exit = await Effect.runPromiseExit(withLeveledLog(run(event, context)))
     if (exit._tag === "Failure") throw toRejection(exit.cause)
     return exit.value
   }
