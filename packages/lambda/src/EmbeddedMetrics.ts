@@ -49,8 +49,8 @@ export interface Options {
   readonly namespace?: string | undefined
   /**
    * The value of the dimension `circuit` for a key, or undefined for a circuit that is counted for the service alone.
-   * Circuits of one value are added up. Every value is 10 metrics at most that CloudWatch charges for, each month in
-   * which they are written: where keys are many, such as one for each customer, say here what they have in common.
+   * Circuits of one value are added up. Every value is 1 to 10 metrics that CloudWatch charges for, each hour in which
+   * they are written: where keys are many, such as one for each customer, say here what they have in common.
    * Default the key itself.
    */
   readonly circuit?: ((key: string) => string | undefined) | undefined

@@ -50,7 +50,10 @@ export interface Options {
    * Default unknown.
    */
   readonly retention?: Duration.Input | undefined
-  /** Sends messages anew before their receives are used up. Not for FIFO queues. Default never. */
+  /**
+   * Sends messages anew before their receives are used up. Not for FIFO queues. The function has to allow recursion.
+   * Default never.
+   */
   readonly renew?: Renewal | undefined
   /**
    * The queue's URL. Default the ARN of the messages, from which `AwsSqs` makes the URL by the endpoint of its client: an
@@ -76,6 +79,7 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  * |---|---|
  * | succeeds | it is done, and deleted |
  * | fails with `CircuitOpen`, or what it caused | it stays, and is kept back until its circuit lets calls through |
+ * | fails with `Throttled` of `@reclose/http`, or what it caused | it stays, and is kept back for longer each time |
  * | fails with `MalformedMessage` | it goes to `DeadLetter`, and is done |
  * | fails otherwise, or dies | it stays, and comes again after the queue's visibility timeout; a log line says why |
  * | is not over when time is up | it is interrupted, and stays |
@@ -83,8 +87,10 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  *
  * **Kept back** means that its visibility timeout is set to the `retryAfter` of its circuit, and up to as much again or a
  * minute, by chance, so that not all come back at once: within the 12 hours that SQS allows from receiving on. While
- * another call probes, it is 5 to 10 seconds, since most trials are over long before they have to be. The guide
- * on Lambda says what this costs of a message's receives, and how `renew` makes that none in the end.
+ * another call probes, it is 5 to 10 seconds, since most trials are over long before they have to be. A circuit that an
+ * operator forced open keeps a message back for 5 minutes, doubled with each receive, up to an hour; `Throttled` for 10
+ * seconds, doubled up to 15 minutes. The guide on Lambda says what this costs of a message's receives, and how `renew` makes
+ * that none in the end.
  *
  * **FIFO queues**: messages of one group are handled one after the other. After the first that stays, all later ones of
  * its group stay as well, untouched, and are kept back with it.
@@ -96,6 +102,8 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  *
  * - Each message that comes to the function counts as received, whatever becomes of it.
  * - SQS delivers at least once, so does a renewal, and so does a function that ends before its answer is heard.
+ * - With `renew`, the function has to allow recursion (`RecursiveLoop: Allow`), or Lambda stops a message that was renewed
+ *   about 16 times. The guide on Lambda says why.
  * - A message kept back counts as one in flight, of which a queue may have 120,000.
  * - Options that can't be are a defect, a `PolicyError` that names every mistake.
  *
