@@ -1,9 +1,17 @@
 /** The worker in AWS: a function between a queue and dependencies that fail, and the circuits its containers share. */
-import { CircuitAlarms, CircuitDashboard, CircuitTable } from "@reclose/cdk"
+import { CircuitAlarms, CircuitDashboard, CircuitTable, WorkerAlarms } from "@reclose/cdk"
 import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib"
-import { Alarm, ComparisonOperator, type IAlarmAction, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch"
+import type { IAlarmAction } from "aws-cdk-lib/aws-cloudwatch"
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam"
-import { Architecture, Code, EventSourceMapping, Function, FunctionUrlAuthType, Runtime } from "aws-cdk-lib/aws-lambda"
+import {
+  Architecture,
+  Code,
+  EventSourceMapping,
+  Function,
+  FunctionUrlAuthType,
+  RecursiveLoop,
+  Runtime
+} from "aws-cdk-lib/aws-lambda"
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs"
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs"
 import type { Construct } from "constructs"
@@ -26,36 +34,42 @@ export interface WorkerStackProps extends StackProps {
   readonly batchSize?: number | undefined
   /** How often a message may be received before it is a dead letter, 2 to 1,000: 10 unless set. */
   readonly maxReceiveCount?: number | undefined
-  /** How many batches the queue has in work at once, 2 to 1,000: as many as the account allows unless set. */
+  /**
+   * How many batches the queue has in work at once, 2 to 1,000: 10 unless set. It bounds what a dependency has to bear that
+   * has just recovered, while the queue is full.
+   */
   readonly maxConcurrency?: number | undefined
   /** How many containers the function may have and has set aside for it: none are set aside unless set. */
   readonly reservedConcurrency?: number | undefined
-  /** What alarms do: nothing unless set. */
-  readonly alarmActions?: ReadonlyArray<IAlarmAction> | undefined
+  /** What alarms do when they go off and when they are over: nothing unless set. */
+  readonly alarmActions?: ((stack: Stack) => ReadonlyArray<IAlarmAction>) | undefined
 }
 
 export class WorkerStack extends Stack {
   constructor(scope: Construct, id: string, props: WorkerStackProps) {
     super(scope, id, props)
-    const { alarmActions = [], maxReceiveCount = 10, service = "worker", timeout = Duration.seconds(30) } = props
+    const { maxReceiveCount = 10, service = "worker", timeout = Duration.seconds(30) } = props
 
     const circuits = new CircuitTable(this, "Circuits")
     const deadLetters = new Queue(this, "DeadLetters", {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
-      retentionPeriod: Duration.days(14)
+      retentionPeriod: Duration.days(14),
+      // Messages and logs can't be had again once they are deleted.
+      removalPolicy: RemovalPolicy.RETAIN
     })
     const queue = new Queue(this, "Queue", {
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       // What AWS asks for, so that a message is not handed out again while retries of its batch are still running.
       visibilityTimeout: Duration.seconds(timeout.toSeconds() * 6),
-      deadLetterQueue: { queue: deadLetters, maxReceiveCount }
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount },
+      removalPolicy: RemovalPolicy.RETAIN
     })
 
     const logGroup = new LogGroup(this, "Logs", {
       retention: RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.DESTROY
+      removalPolicy: RemovalPolicy.RETAIN
     })
     const role = new Role(this, "Role", { assumedBy: new ServicePrincipal("lambda.amazonaws.com") })
     logGroup.grantWrite(role)
@@ -71,6 +85,9 @@ export class WorkerStack extends Stack {
       timeout,
       role,
       logGroup,
+      // A message whose circuit is open is sent anew by the function that receives it. Lambda takes that for a loop and
+      // stops it after about 16 rounds, although each waits for its circuit.
+      recursiveLoop: RecursiveLoop.ALLOW,
       environment: {
         ALLOWED_ORIGINS: props.origins.join(","),
         CIRCUITS_TABLE: circuits.tableName,
@@ -90,30 +107,26 @@ export class WorkerStack extends Stack {
       eventSourceArn: queue.queueArn,
       batchSize: props.batchSize ?? 10,
       reportBatchItemFailures: true,
-      ...(props.maxConcurrency === undefined ? {} : { maxConcurrency: props.maxConcurrency })
+      maxConcurrency: props.maxConcurrency ?? 10
     })
 
-    const { alarms } = new CircuitAlarms(this, "CircuitAlarms", { service, alarmActions, okActions: alarmActions })
-    const dead = new Alarm(this, "DeadLetterAlarm", {
-      metric: deadLetters.metricApproximateNumberOfMessagesVisible({
-        period: Duration.minutes(1),
-        statistic: "Maximum"
-      }),
-      threshold: 1,
-      evaluationPeriods: 1,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-      alarmDescription:
-        `${service}: a message could not be handled. Its attributes say why; mend it and redrive the queue.`
-    })
-    dead.addAlarmAction(...alarmActions)
-    dead.addOkAction(...alarmActions)
-    new CircuitDashboard(this, "CircuitDashboard", {
+    const alarmActions = props.alarmActions?.(this) ?? []
+    const actions = { alarmActions, okActions: alarmActions }
+    const circuitAlarms = new CircuitAlarms(this, "CircuitAlarms", { service, ...actions })
+    const workerAlarms = new WorkerAlarms(this, "WorkerAlarms", {
       service,
-      alarms: [...alarms, dead],
+      function: worker,
       queue,
       deadLetterQueue: deadLetters,
-      function: worker
+      ...actions
+    })
+    new CircuitDashboard(this, "CircuitDashboard", {
+      service,
+      alarms: [...circuitAlarms.alarms, ...workerAlarms.alarms],
+      queue,
+      deadLetterQueue: deadLetters,
+      function: worker,
+      logGroup
     })
 
     new CfnOutput(this, "CircuitsTable", { value: circuits.tableName })

@@ -4,143 +4,133 @@
  * @since 0.1.0
  */
 import { Duration } from "aws-cdk-lib"
-import {
-  Alarm,
-  ComparisonOperator,
-  type IAlarmAction,
-  type IMetric,
-  MathExpression,
-  TreatMissingData
-} from "aws-cdk-lib/aws-cloudwatch"
+import { type Alarm, type IMetric, MathExpression, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch"
 import { Construct } from "constructs"
 import * as CircuitMetrics from "./CircuitMetrics.ts"
+import { type AlarmActions, type AlarmKind, type AlarmSettings, makeAlarm } from "./internal/makeAlarm.ts"
+
+export type { AlarmActions, AlarmSettings }
 
 /**
- * When one alarm goes off: when `threshold` is reached within `period`.
+ * Which circuits are watched, when an alarm goes off, and what it does. `false` leaves an alarm out.
  *
  * @category models
  * @since 0.1.0
  */
-export interface AlarmSettings {
-  /** A whole number from 1. */
-  readonly threshold?: number | undefined
-  /** A multiple of a minute, up to a day. */
-  readonly period?: Duration | undefined
-}
-
-/**
- * Which circuits are watched, when an alarm goes off, and what it does.
- *
- * @category models
- * @since 0.1.0
- */
-export interface CircuitAlarmsProps {
+export interface CircuitAlarmsProps extends AlarmActions {
   /** The name under which the program writes its metrics. */
   readonly service: string
   /** A circuit's key; all circuits of the service together unless set. */
   readonly circuit?: string | undefined
   /** `Reclose` unless set. */
   readonly namespace?: string | undefined
-  /** What is done when an alarm goes off: nothing unless set. */
-  readonly alarmActions?: ReadonlyArray<IAlarmAction> | undefined
-  /** What is done when it is over: nothing unless set. */
-  readonly okActions?: ReadonlyArray<IAlarmAction> | undefined
-  /** A circuit opened: once in 1 minute unless set; `false` for no such alarm. */
+  /** A closed circuit opened: in 1 of the last 5 minutes unless set. */
   readonly opened?: AlarmSettings | false | undefined
-  /** A recovery failed: once in 5 minutes unless set; `false` for no such alarm. */
+  /** A circuit rejects calls, until none does any more: in the last minute that has data unless set. */
+  readonly rejecting?: AlarmSettings | false | undefined
+  /** Recoveries fail: 3 in 1 hour unless set. */
   readonly recoveryFailed?: AlarmSettings | false | undefined
-  /** Closed circuits opened again and again: 5 times in 1 hour unless set; `false` for no such alarm. */
+  /** Circuits open again soon after they have closed: 3 times in 1 hour unless set. */
   readonly openedRepeatedly?: AlarmSettings | false | undefined
-  /** The store of circuits fails: 5 times in 5 minutes unless set; `false` for no such alarm. */
+  /** The store of circuits fails: in 3 of the last 5 minutes unless set. */
   readonly storeUnavailable?: AlarmSettings | false | undefined
 }
 
-interface Kind {
-  readonly id: string
-  readonly threshold: number
-  readonly period: Duration
-  readonly means: string
-  readonly metric: (options: CircuitMetrics.MetricOptions) => IMetric
-}
+type Of = Omit<CircuitMetrics.MetricOptions, "period">
 
-const count = (name: CircuitMetrics.MetricName) => (options: CircuitMetrics.MetricOptions): IMetric =>
-  CircuitMetrics.metric(name, options)
-
-/** An opening that follows a recovery that failed goes on with an outage, and begins none. */
-const newOpenings = (options: CircuitMetrics.MetricOptions): IMetric => {
+/** An opening after a recovery that failed goes on with an outage, and starts none. */
+const newOpenings = (of: Of, period: Duration): IMetric => {
   const { circuitOpened, recoveryFailed } = CircuitMetrics.names
   return new MathExpression({
     // A circuit of which no recovery failed writes nothing of that.
     expression: "opened - FILL(failed, 0)",
     usingMetrics: {
-      opened: CircuitMetrics.metric(circuitOpened, options),
-      failed: CircuitMetrics.metric(recoveryFailed, options)
+      opened: CircuitMetrics.metric(circuitOpened, { ...of, period }),
+      failed: CircuitMetrics.metric(recoveryFailed, { ...of, period })
     },
-    ...(options.period === undefined ? {} : { period: options.period })
+    period
   })
 }
 
-const kinds = {
-  opened: {
-    id: "Opened",
-    metric: count(CircuitMetrics.names.circuitOpened),
-    threshold: 1,
-    period: Duration.minutes(1),
-    means:
-      "A circuit opened: calls to its dependency are rejected. See the dashboard for which, and why its calls fail."
-  },
-  recoveryFailed: {
-    id: "RecoveryFailed",
-    metric: count(CircuitMetrics.names.recoveryFailed),
-    threshold: 1,
-    period: Duration.minutes(5),
-    means: "A circuit let calls through again and they failed: its dependency is still down after the open time."
-  },
-  openedRepeatedly: {
-    id: "OpenedRepeatedly",
-    metric: newOpenings,
-    threshold: 5,
-    period: Duration.hours(1),
-    means: "Circuits closed and opened again and again: a dependency comes and goes, or the trip rule is too strict."
-  },
-  storeUnavailable: {
-    id: "StoreUnavailable",
-    metric: count(CircuitMetrics.names.storeFailures),
-    threshold: 5,
-    period: Duration.minutes(5),
-    means: "The store of circuits fails: each process judges by itself. The logs say why, look for StoreFailed."
-  }
-} satisfies Record<string, Kind>
+const minute = Duration.minutes(1)
+const hour = Duration.hours(1)
 
-type KindName = keyof typeof kinds
+/** Data of a log arrives late now and then: an alarm that looks at one minute alone would miss it. */
+const onceInFiveMinutes = { threshold: 1, period: minute, datapointsToAlarm: 1, evaluationPeriods: 5 }
+const thriceInAnHour = { threshold: 3, period: hour, datapointsToAlarm: 1, evaluationPeriods: 1 }
+
+const kindsOf = (of: Of) => {
+  const metric = (name: CircuitMetrics.MetricName) => (period: Duration) => CircuitMetrics.metric(name, { ...of, period })
+  const { circuitReopened, openCircuits, recoveryFailed, storeFailures } = CircuitMetrics.names
+  return {
+    opened: {
+      id: "Opened",
+      metric: (period) => newOpenings(of, period),
+      settings: onceInFiveMinutes,
+      means:
+        "A circuit opened: calls to its dependency are rejected. See the dashboard for which, and why its calls fail."
+    },
+    rejecting: {
+      id: "Rejecting",
+      metric: metric(openCircuits),
+      settings: { threshold: 1, period: minute, datapointsToAlarm: 1, evaluationPeriods: 1 },
+      // Without calls nothing is written, and nothing is known to have closed.
+      treatMissingData: TreatMissingData.IGNORE,
+      means: "A circuit is open and rejects calls. It is over when every circuit that is called is closed again."
+    },
+    recoveryFailed: {
+      id: "RecoveryFailed",
+      metric: metric(recoveryFailed),
+      settings: thriceInAnHour,
+      means: "Half-open circuits keep opening again: a dependency has been down for several open durations."
+    },
+    openedRepeatedly: {
+      id: "OpenedRepeatedly",
+      metric: metric(circuitReopened),
+      settings: thriceInAnHour,
+      means: "Circuits close and open again soon after: a dependency comes and goes, or the trip rule is too strict."
+    },
+    storeUnavailable: {
+      id: "StoreUnavailable",
+      metric: metric(storeFailures),
+      settings: { threshold: 1, period: minute, datapointsToAlarm: 3, evaluationPeriods: 5 },
+      means: "The store of circuits fails: each instance judges by itself. `storeFailures` in the log lines says why."
+    }
+  } satisfies Record<string, AlarmKind>
+}
+
+type KindName = keyof ReturnType<typeof kindsOf>
 
 /**
- * Four alarms on the circuits of a service: one opened, a recovery failed, one opened again and again, and the store of
- * circuits is unavailable.
+ * Five alarms on the circuits of a service: one opened, one rejects calls, recoveries fail, one opens again and again, and
+ * the store of circuits is unavailable.
  *
  * **Details**
  *
- * | alarm | counts | goes off at | within |
+ * | alarm | counts | goes off at | over when |
  * |---|---|---|---|
- * | `opened` | `CircuitOpened` | 1 | 1 minute |
- * | `recoveryFailed` | `RecoveryFailed` | 1 | 5 minutes |
- * | `openedRepeatedly` | `CircuitOpened` less `RecoveryFailed`: openings of circuits that were closed | 5 | 1 hour |
- * | `storeUnavailable` | `StoreFailures` | 5 | 5 minutes |
+ * | `opened` | `CircuitOpened` less `RecoveryFailed`: openings of circuits that were closed | 1 in 1 of 5 minutes | 5 minutes without one |
+ * | `rejecting` | `OpenCircuits` | 1 | a minute whose calls found every circuit closed |
+ * | `recoveryFailed` | `RecoveryFailed` | 3 in 1 hour | an hour with fewer |
+ * | `openedRepeatedly` | `CircuitReopened`: openings soon after a recovery | 3 in 1 hour | an hour with fewer |
+ * | `storeUnavailable` | `StoreFailures` | 1 in 3 of 5 minutes | fewer minutes than that |
  *
- * Each compares the sum of one period, and is over as soon as one period stays below the threshold. Missing data is no
- * alarm: a service that writes nothing has nothing to tell, or isn't called.
+ * One outage of one dependency sets off `opened` once and `rejecting` once, however often recoveries fail: page for
+ * `opened`, and let `rejecting` say when it is over. Six circuits that open once each set off neither of the two that count
+ * in an hour. `storeUnavailable` counts minutes and not failures, since one outage fails once for each circuit and
+ * invocation.
  *
- * The thresholds are for a service of a few circuits that are healthy nearly always: raise them for one whose dependencies
- * come and go. A store that is down is told of with each invocation, so five failures are an outage, and one is a slow
- * answer.
+ * Missing data is no alarm, but for `rejecting`, which stays as it is until there is data: a service without calls does not
+ * know whether its dependency has recovered.
  *
  * **Gotchas**
  *
- * - All but the last count changes, so an alarm being over does not mean that the circuit has closed: nothing opens while
- *   it stays open. Look at `OpenCircuits`.
- * - Fails for a threshold that is no whole number from 1, and for a period that is no multiple of a minute up to a day.
+ * - `rejecting` stays on when a dependency is not called any more while its circuit is open, and when the last instance
+ *   that wrote was one to which its closing has not come yet.
+ * - Fails for settings that CloudWatch would refuse: a threshold that is no whole number from 1, a period that is no multiple
+ *   of a minute up to a day, more datapoints than are evaluated.
  *
- * **Example** (Alarms that tell a topic)
+ * **Example** (Alarms that notify a topic)
  *
  * ```ts
  * import { CircuitAlarms } from "@reclose/cdk"
@@ -159,7 +149,7 @@ type KindName = keyof typeof kinds
  *   recoveryFailed: false
  * })
  *
- * Template.fromStack(stack).resourceCountIs("AWS::CloudWatch::Alarm", 3)
+ * Template.fromStack(stack).resourceCountIs("AWS::CloudWatch::Alarm", 4)
  * ```
  *
  * @category constructs
@@ -171,39 +161,13 @@ export class CircuitAlarms extends Construct {
 
   constructor(scope: Construct, id: string, props: CircuitAlarmsProps) {
     super(scope, id)
-    const { alarmActions = [], okActions = [] } = props
+    const { alarmActions, circuit, namespace, okActions, service } = props
+    const kinds = kindsOf({ service, circuit, namespace })
+    const about = circuit === undefined ? service : `${service}, ${circuit}`
     // The keys of a literal are what its type says.
     this.alarms = (Object.keys(kinds) as Array<KindName>).flatMap((name) => {
       const settings = props[name] ?? {}
-      return settings === false ? [] : [this.#alarm(name, settings, props)]
+      return settings === false ? [] : [makeAlarm(this, name, kinds[name], settings, { about, alarmActions, okActions })]
     })
-    for (const alarm of this.alarms) {
-      alarm.addAlarmAction(...alarmActions)
-      alarm.addOkAction(...okActions)
-    }
-  }
-
-  #alarm(name: KindName, settings: AlarmSettings, { circuit, namespace, service }: CircuitAlarmsProps): Alarm {
-    const kind: Kind = kinds[name]
-    const { period = kind.period, threshold = kind.threshold } = settings
-    check(name, { period, threshold })
-    return new Alarm(this, kind.id, {
-      metric: kind.metric({ service, circuit, namespace, period }),
-      threshold,
-      evaluationPeriods: 1,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-      alarmDescription: `${circuit === undefined ? service : `${service}, ${circuit}`}: ${kind.means}`
-    })
-  }
-}
-
-const check = (name: string, { period, threshold }: { readonly period: Duration; readonly threshold: number }) => {
-  if (!Number.isSafeInteger(threshold) || threshold < 1) {
-    throw new Error(`${name}.threshold is ${threshold}: it has to be a whole number from 1, or ${name}: false`)
-  }
-  const seconds = period.toSeconds({ integral: false })
-  if (seconds < 60 || seconds > 86_400 || seconds % 60 !== 0) {
-    throw new Error(`${name}.period is ${seconds} seconds: it has to be a multiple of a minute, up to a day`)
   }
 }

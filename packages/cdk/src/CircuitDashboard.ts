@@ -11,10 +11,13 @@ import {
   GraphWidget,
   type IMetric,
   type IWidget,
+  LogQueryVisualizationType,
+  LogQueryWidget,
   PeriodOverride,
   Stats
 } from "aws-cdk-lib/aws-cloudwatch"
 import type { IFunction } from "aws-cdk-lib/aws-lambda"
+import type { ILogGroup } from "aws-cdk-lib/aws-logs"
 import type { IQueue } from "aws-cdk-lib/aws-sqs"
 import { Construct } from "constructs"
 import * as CircuitMetrics from "./CircuitMetrics.ts"
@@ -42,6 +45,8 @@ export interface CircuitDashboardProps {
   readonly deadLetterQueue?: IQueue | undefined
   /** The function that the service runs in. */
   readonly function?: IFunction | undefined
+  /** Where the service's metrics are written, to show why the store of circuits fails. */
+  readonly logGroup?: ILogGroup | undefined
 }
 
 /** A dashboard is 24 columns wide. */
@@ -64,7 +69,7 @@ const graph = (title: string, left: ReadonlyArray<IMetric>, options: { readonly 
  * **Details**
  *
  * From top to bottom: the state of the alarms; open circuits and how circuits changed; calls by their outcome and how
- * many each circuit rejected; how often each circuit opened and how often the store failed; the queues; the function.
+ * many each circuit rejected; how often each circuit opened, how often the store failed, and why; the queues; the function.
  * A row is left out when there is nothing to show in it.
  *
  * **Gotchas**
@@ -94,7 +99,7 @@ export class CircuitDashboard extends Construct {
 
   constructor(scope: Construct, id: string, props: CircuitDashboardProps) {
     super(scope, id)
-    const { alarms = [], dashboardName, deadLetterQueue, function: worker, queue, service } = props
+    const { alarms = [], dashboardName, deadLetterQueue, function: worker, logGroup, queue, service } = props
     const period = props.period ?? Duration.minutes(1)
     const metric = (name: CircuitMetrics.MetricName, label: string) =>
       CircuitMetrics.metric(name, { service, namespace: props.namespace, period, label })
@@ -106,9 +111,11 @@ export class CircuitDashboard extends Construct {
         ? []
         : row((width) => new AlarmStatusWidget({ title: `Circuits of ${service}`, alarms: [...alarms], width })),
       row(
-        graph("Open circuits", [metric("OpenCircuits", "open")]),
+        // By circuit, on top of each other: each instance writes how many of its own circuits are open, not all of them.
+        graph("Open circuits", [byCircuit("OpenCircuits")], { stacked: true }),
         graph("Changes", [
           metric("CircuitOpened", "opened"),
+          metric("CircuitReopened", "opened again soon after"),
           metric("CircuitHalfOpened", "half-opened"),
           metric("CircuitClosed", "closed"),
           metric("RecoveryFailed", "recovery failed")
@@ -126,6 +133,23 @@ export class CircuitDashboard extends Construct {
       row(
         graph("Opened by circuit", [byCircuit("CircuitOpened")]),
         graph("Failures of the store", [metric("StoreFailures", "failed")])
+      ),
+      logGroup === undefined ? [] : row((width) =>
+        new LogQueryWidget({
+          title: "Why the store fails",
+          logGroupNames: [logGroup.logGroupName],
+          view: LogQueryVisualizationType.TABLE,
+          // The line of a service has what failed for all of its circuits.
+          queryLines: [
+            "fields @timestamp, storeFailures.0.operation as operation, storeFailures.0.reason as reason",
+            "fields storeFailures.0.message as message",
+            `filter service = "${CircuitMetrics.toDimensionValue(service)}" and ispresent(reason)`,
+            "sort @timestamp desc",
+            "limit 20"
+          ],
+          width,
+          height
+        })
       ),
       queue === undefined && deadLetterQueue === undefined ? [] : row(...queues(period, queue, deadLetterQueue)),
       worker === undefined ? [] : row(...runs(period, worker))

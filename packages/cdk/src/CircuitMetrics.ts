@@ -7,7 +7,7 @@ import { dimensions, type MetricName, nameIssues, names, namespace, toDimensionV
 import { Duration } from "aws-cdk-lib"
 import { Metric, SearchExpression, Stats } from "aws-cdk-lib/aws-cloudwatch"
 
-export { dimensions, type MetricName, names, namespace }
+export { dimensions, type MetricName, names, namespace, toDimensionValue }
 
 /**
  * Which circuits a metric is about, and how it is read.
@@ -22,7 +22,7 @@ export interface MetricOptions {
   readonly circuit?: string | undefined
   /** `Reclose` unless set. */
   readonly namespace?: string | undefined
-  /** 1 minute unless set. CloudWatch takes 1, 5, 10 and 30 seconds, and multiples of a minute up to a day. */
+  /** 1 minute unless set. CloudWatch takes 1, 5, 10, 20 and 30 seconds, and multiples of a minute up to a day. */
   readonly period?: Duration | undefined
   /** How it is called in a graph. */
   readonly label?: string | undefined
@@ -33,6 +33,14 @@ const checkNames = (options: { readonly service: string; readonly namespace?: st
   if (issues.length === 0) return
   throw new Error(
     issues.map(({ allowed, field, value }) => `${field} is ${JSON.stringify(value)}: it must be ${allowed}`).join("\n")
+  )
+}
+
+const checkPeriod = (period: Duration): void => {
+  const seconds = period.toSeconds({ integral: false })
+  if ([1, 5, 10, 20, 30].includes(seconds) || (seconds % 60 === 0 && seconds >= 60 && seconds <= 86_400)) return
+  throw new Error(
+    `period is ${seconds} seconds: it must be 1, 5, 10, 20 or 30 seconds, or a multiple of a minute up to a day`
   )
 }
 
@@ -47,7 +55,7 @@ const statisticOf = (name: MetricName): string => name === names.openCircuits ? 
  * Counts are read as their sum, `OpenCircuits` as its maximum. Give the names that the program has: here as there,
  * `toDimensionValue` of `@reclose/cloudwatch` makes values of dimensions of them.
  *
- * Fails for a service or a namespace under which `EmbeddedMetrics` would not write: a service has 1 to 255 characters
+ * Fails for a period that CloudWatch does not take, and for a service or a namespace under which `EmbeddedMetrics` would not write: a service has 1 to 255 characters
  * that are not all blank.
  *
  * **Example** (An alarm of your own)
@@ -78,6 +86,7 @@ export const metric = (
   { circuit, label, namespace: space = namespace, period = Duration.minutes(1), service }: MetricOptions
 ): Metric => {
   checkNames({ service, namespace: space })
+  checkPeriod(period)
   return new Metric({
     namespace: space,
     metricName: name,
@@ -100,7 +109,7 @@ export const metric = (
  *
  * **Gotchas**
  *
- * Fails for a service or a namespace with a quotation mark or a backslash, which a search can't hold, and for those that
+ * Fails for a service or a namespace with a quotation mark or a backslash, which a search can't hold, and for whatever
  * `metric` fails for.
  *
  * **Example** (Which circuits reject)
@@ -127,6 +136,7 @@ export const byCircuit = (
       )
     }
   }
+  checkPeriod(period)
   const schema = [space, dimensions.service, dimensions.circuit].map((part) => `"${part}"`).join(",")
   const query = `{${schema}} MetricName="${name}" "${dimensions.service}"="${toDimensionValue(service)}"`
   return new SearchExpression({

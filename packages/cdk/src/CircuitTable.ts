@@ -122,7 +122,8 @@ export class CircuitTable extends Construct {
 
   /**
    * Lets a program keep circuits in this table, and nothing else: `dynamodb:BatchGetItem`, `dynamodb:GetItem` and
-   * `dynamodb:UpdateItem`, `dynamodb:Scan` if it may list them, and the use of the table's own key if it has one.
+   * `dynamodb:UpdateItem`, `dynamodb:Scan` if it may list them, and the use of the table's own key if it has one:
+   * to encrypt, to decrypt, and `kms:DescribeKey`.
    *
    * **Example** (An operator's program lists circuits)
    *
@@ -145,6 +146,8 @@ export class CircuitTable extends Construct {
       resourceArns: [this.tableArn]
     })
     const key = this.table.encryptionKey
-    return key === undefined ? grant : grant.combine(key.grantEncryptDecrypt(grantee))
+    if (key === undefined) return grant
+    // DynamoDB looks at the key before it uses it on behalf of the program.
+    return grant.combine(key.grantEncryptDecrypt(grantee)).combine(key.grant(grantee, "kms:DescribeKey"))
   }
 }

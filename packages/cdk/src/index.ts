@@ -3,7 +3,8 @@
  *
  * @since 0.1.0
  */
-export { type AlarmSettings, CircuitAlarms, type CircuitAlarmsProps } from "./CircuitAlarms.ts"
+export { type AlarmActions, type AlarmSettings, CircuitAlarms, type CircuitAlarmsProps } from "./CircuitAlarms.ts"
 export { CircuitDashboard, type CircuitDashboardProps } from "./CircuitDashboard.ts"
 export * as CircuitMetrics from "./CircuitMetrics.ts"
 export { CircuitTable, type CircuitTableProps, type GrantOptions } from "./CircuitTable.ts"
+export { WorkerAlarms, type WorkerAlarmsProps } from "./WorkerAlarms.ts"

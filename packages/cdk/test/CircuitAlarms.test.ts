@@ -16,29 +16,34 @@ const alarmsOf = (stack: Stack) =>
   Object.values(Template.fromStack(stack).findResources("AWS::CloudWatch::Alarm")).map(({ Properties }) => Properties)
 
 describe("the alarms", () => {
-  const common = {
-    EvaluationPeriods: 1,
-    ComparisonOperator: "GreaterThanOrEqualToThreshold",
-    TreatMissingData: "notBreaching"
-  }
   const Dimensions = [{ Name: "service", Value: "worker" }]
+  const common = { ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "notBreaching" }
   const metric = (MetricName: string, Period: number) => ({ MetricName, Namespace: "Reclose", Dimensions, Period })
+  const datapoints = (DatapointsToAlarm: number, EvaluationPeriods: number) => ({ DatapointsToAlarm, EvaluationPeriods })
+  const withoutWords = ({ AlarmDescription: _, ...rest }: Record<string, unknown>) => rest
 
-  it("go off when a circuit opens, a recovery fails, or the store fails", () => {
-    const alarms = inStack({ openedRepeatedly: false })
-    assert.deepStrictEqual(alarms.map(({ AlarmDescription: _AlarmDescription, ...rest }) => rest), [
-      { ...common, ...metric("CircuitOpened", 60), Statistic: "Sum", Threshold: 1 },
-      { ...common, ...metric("RecoveryFailed", 300), Statistic: "Sum", Threshold: 1 },
-      { ...common, ...metric("StoreFailures", 300), Statistic: "Sum", Threshold: 5 }
+  it("go off when a circuit rejects, recoveries fail, circuits open again and again, or the store fails", () => {
+    assert.deepStrictEqual(inStack({ opened: false }).map(withoutWords), [
+      {
+        ...common,
+        ...metric("OpenCircuits", 60),
+        ...datapoints(1, 1),
+        Statistic: "Maximum",
+        Threshold: 1,
+        TreatMissingData: "ignore"
+      },
+      { ...common, ...metric("RecoveryFailed", 3600), ...datapoints(1, 1), Statistic: "Sum", Threshold: 3 },
+      { ...common, ...metric("CircuitReopened", 3600), ...datapoints(1, 1), Statistic: "Sum", Threshold: 3 },
+      { ...common, ...metric("StoreFailures", 60), ...datapoints(3, 5), Statistic: "Sum", Threshold: 1 }
     ])
   })
 
-  it("go off when closed circuits open again and again, however often a recovery fails", () => {
-    const [alarm] = inStack({ opened: false, recoveryFailed: false, storeUnavailable: false })
-    const { AlarmDescription: _AlarmDescription, Metrics, ...rest } = alarm ?? {}
-    assert.deepStrictEqual(rest, { ...common, Threshold: 5 })
+  it("go off when a closed circuit opens, however often a recovery fails", () => {
+    const [alarm] = inStack()
+    const { Metrics, ...rest } = withoutWords(alarm ?? {})
+    assert.deepStrictEqual(rest, { ...common, ...datapoints(1, 5), Threshold: 1 })
     const of = (Id: string, MetricName: string) => {
-      const { Period, ...Metric } = metric(MetricName, 3600)
+      const { Period, ...Metric } = metric(MetricName, 60)
       return { Id, MetricStat: { Metric, Period, Stat: "Sum" }, ReturnData: false }
     }
     assert.deepStrictEqual(Metrics, [
@@ -58,7 +63,7 @@ describe("the alarms", () => {
   it("can be those of one circuit, and of another namespace", () => {
     const both = [{ Name: "service", Value: "worker" }, { Name: "circuit", Value: "quotes" }]
     const alarms = inStack({ circuit: "quotes", namespace: "Fleet" })
-    assert.lengthOf(alarms, 4)
+    assert.lengthOf(alarms, 5)
     for (const alarm of alarms) {
       const text = JSON.stringify(alarm)
       assert.include(text, `"Namespace":"Fleet"`)
@@ -69,14 +74,21 @@ describe("the alarms", () => {
   it("take other thresholds and periods, and can be left out one by one", () => {
     const alarms = inStack({
       opened: false,
-      recoveryFailed: { threshold: 3 },
+      rejecting: false,
+      recoveryFailed: { threshold: 7 },
       openedRepeatedly: false,
-      storeUnavailable: { period: Duration.hours(6) }
+      storeUnavailable: { period: Duration.hours(6), evaluationPeriods: 2 }
     })
-    assert.deepStrictEqual(alarms.map(({ MetricName, Period, Threshold }) => [MetricName, Period, Threshold]), [
-      ["RecoveryFailed", 300, 3],
-      ["StoreFailures", 21600, 5]
-    ])
+    assert.deepStrictEqual(
+      alarms.map(({ DatapointsToAlarm, EvaluationPeriods, MetricName, Period, Threshold }) => [
+        MetricName,
+        Period,
+        Threshold,
+        DatapointsToAlarm,
+        EvaluationPeriods
+      ]),
+      [["RecoveryFailed", 3600, 7, 1, 1], ["StoreFailures", 21600, 1, 2, 2]]
+    )
   })
 
   it("tell a topic when they go off and when they are over", () => {
@@ -85,7 +97,7 @@ describe("the alarms", () => {
     new CircuitAlarms(stack, "Alarms", { service: "worker", alarmActions: [action], okActions: [action] })
     const [topic] = Object.keys(Template.fromStack(stack).findResources("AWS::SNS::Topic"))
     const alarms = alarmsOf(stack)
-    assert.lengthOf(alarms, 4)
+    assert.lengthOf(alarms, 5)
     for (const { AlarmActions, OKActions } of alarms) {
       assert.deepStrictEqual(AlarmActions, [{ Ref: topic }])
       assert.deepStrictEqual(OKActions, [{ Ref: topic }])
@@ -108,4 +120,13 @@ describe("the alarms", () => {
       )
     }
   )
+
+  it.each([
+    [{ evaluationPeriods: 0 }, "opened.evaluationPeriods is 0"],
+    [{ evaluationPeriods: 1_441 }, "1441 periods of 60 seconds may last a day at most"],
+    [{ datapointsToAlarm: 6 }, "opened.datapointsToAlarm is 6: it has to be a whole number from 1 to evaluationPeriods, 5"],
+    [{ datapointsToAlarm: 0 }, "opened.datapointsToAlarm is 0"]
+  ])("refuse datapoints that CloudWatch would refuse: %o", (opened, message) => {
+    assert.throws(() => inStack({ opened }), message)
+  })
 })

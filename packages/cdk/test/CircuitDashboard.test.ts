@@ -1,6 +1,7 @@
 import { Duration, type Stack } from "aws-cdk-lib"
 import { Template } from "aws-cdk-lib/assertions"
 import { Code, Function, Runtime } from "aws-cdk-lib/aws-lambda"
+import { LogGroup } from "aws-cdk-lib/aws-logs"
 import { Queue } from "aws-cdk-lib/aws-sqs"
 import { assert, describe, it } from "vitest"
 import { CircuitAlarms, CircuitDashboard, type CircuitDashboardProps, CircuitMetrics } from "../src/index.ts"
@@ -12,7 +13,12 @@ interface Widget {
   readonly y: number
   readonly width: number
   readonly height: number
-  readonly properties: { readonly title: string; readonly metrics?: ReadonlyArray<ReadonlyArray<unknown>> }
+  readonly properties: {
+    readonly title: string
+    readonly metrics?: ReadonlyArray<ReadonlyArray<unknown>>
+    readonly stacked?: boolean
+    readonly query?: string
+  }
 }
 
 /** The body as CloudWatch gets it, with the names of resources for what is not known yet. */
@@ -75,10 +81,30 @@ describe("the dashboard", () => {
   })
 
   it("reads metrics under the service, in the period asked for", () => {
-    const [open] = inStack(() => ({ namespace: "Fleet", period: Duration.minutes(10) }))
-    assert.deepStrictEqual(open?.properties.metrics, [
-      ["Fleet", "OpenCircuits", "service", "worker", { label: "open", period: 600, stat: "Maximum" }]
+    const [, changes] = inStack(() => ({ namespace: "Fleet", period: Duration.minutes(10) }))
+    assert.deepStrictEqual(changes?.properties.metrics?.[0], [
+      "Fleet",
+      "CircuitOpened",
+      "service",
+      "worker",
+      { label: "opened", period: 600, stat: "Sum" }
     ])
+  })
+
+  it("shows each open circuit of the service, so that three are three", () => {
+    const [open] = inStack()
+    assert.strictEqual(open?.properties.stacked, true)
+    assert.deepInclude(open?.properties.metrics?.[0]?.[0], {
+      expression: `SEARCH('{"Reclose","service","circuit"} MetricName="OpenCircuits" "service"="worker"', 'Maximum', 60)`
+    })
+  })
+
+  it("shows why the store fails, from the log that is given", () => {
+    const isLog = ({ type }: { readonly type: string }) => type === "log"
+    assert.isUndefined(inStack().find(isLog))
+    const log = inStack((stack) => ({ logGroup: new LogGroup(stack, "Logs") })).find(isLog)
+    assert.include(JSON.stringify(log), "storeFailures.0.reason as reason")
+    assert.include(log?.properties.query, `service = "worker"`)
   })
 
   it("has full rows of widgets that don't overlap", () => {

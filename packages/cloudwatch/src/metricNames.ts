@@ -19,6 +19,8 @@ export const namespace = "Reclose"
  * **Details**
  *
  * - `CircuitOpened`, `CircuitHalfOpened`, `CircuitClosed`: how often circuits changed to that phase.
+ * - `CircuitReopened`: how often a closed circuit opened that had opened before and had not stayed closed for long. Each is
+ *   an opening, too.
  * - `RecoveryFailed`: how often a half-open circuit opened again. Each is an opening, too.
  * - `CallsSucceeded`, `CallsFailed`, `CallsIgnored`: calls that ran, by their outcome.
  * - `CallsRejected`: calls that did not run.
@@ -32,6 +34,7 @@ export const names = {
   circuitOpened: "CircuitOpened",
   circuitClosed: "CircuitClosed",
   circuitHalfOpened: "CircuitHalfOpened",
+  circuitReopened: "CircuitReopened",
   recoveryFailed: "RecoveryFailed",
   callsSucceeded: "CallsSucceeded",
   callsFailed: "CallsFailed",

@@ -74,6 +74,7 @@ const none = {
   CircuitOpened: 0,
   CircuitClosed: 0,
   CircuitHalfOpened: 0,
+  CircuitReopened: 0,
   RecoveryFailed: 0,
   CallsSucceeded: 0,
   CallsFailed: 0,

@@ -2,7 +2,7 @@
 import { Option, Schema } from "effect"
 
 /** One value of a metric. */
-interface Point {
+export interface Point {
   readonly namespace: string
   readonly name: string
   readonly dimensions: Readonly<Record<string, string>>
@@ -24,7 +24,9 @@ export type AlarmState = "OK" | "ALARM"
 export interface CloudWatch {
   /** Takes in a line of a log. What is no metric is left alone, as CloudWatch does. */
   readonly ingest: (line: string) => void
-  /** Whether an alarm with these properties would be on by now. */
+  /** Takes in a value that a service of AWS writes by itself. */
+  readonly put: (point: Point) => void
+  /** The state of an alarm with these properties, evaluated each minute until now. */
   readonly stateOf: (properties: Readonly<Record<string, unknown>>, now: number) => AlarmState
 }
 
@@ -50,9 +52,10 @@ const Metric = Schema.Struct({ Namespace: Schema.String, MetricName: Schema.Stri
 
 const Rules = {
   ComparisonOperator: Schema.Literal("GreaterThanOrEqualToThreshold"),
-  EvaluationPeriods: Schema.Literal(1),
+  EvaluationPeriods: Schema.Finite,
+  DatapointsToAlarm: Schema.Finite,
   Threshold: Schema.Finite,
-  TreatMissingData: Schema.Literal("notBreaching")
+  TreatMissingData: Schema.Literals(["notBreaching", "ignore"])
 }
 
 const OfMetric = Schema.Struct({ ...Rules, ...Metric.fields, Period: Schema.Finite, Statistic: Schema.String })
@@ -69,8 +72,21 @@ const OfExpression = Schema.Struct({
   ]))
 })
 
-/** The one form of expression that alarms here have: what is left of a metric without another one. */
+/** The value of a period that ends at a time; undefined where there is no data. */
+type Values = (end: number) => number | undefined
+
+interface AlarmRules {
+  readonly periodMillis: number
+  readonly evaluationPeriods: number
+  readonly datapointsToAlarm: number
+  readonly threshold: number
+  readonly missing: "notBreaching" | "ignore"
+  readonly values: Values
+}
+
+/** The two forms of expressions that alarms here have. */
 const difference = /^(\w+) - FILL\((\w+), 0\)$/
+const growth = /^DIFF\((\w+)\)$/
 
 const dimensionsOf = (dimensions: typeof Dimensions.Type) =>
   Object.fromEntries(dimensions.map(({ Name, Value }) => [Name, Value]))
@@ -81,25 +97,43 @@ const isSame = (one: Readonly<Record<string, string>>, other: Readonly<Record<st
   Object.keys(one).length === Object.keys(other).length &&
   Object.entries(one).every(([name, value]) => other[name] === value)
 
-/** `levels` are metrics that a service tells of itself, such as the length of a queue. */
+/**
+ * The state of an alarm after it was evaluated each minute. Of the latest periods as many as `EvaluationPeriods` are looked
+ * at; the alarm is on where `DatapointsToAlarm` of them reach the threshold. A period without data does not reach it, or is
+ * left out of account where missing data is ignored: then an alarm without any data stays as it was.
+ */
+const evaluate = (rules: AlarmRules, from: number, now: number): AlarmState => {
+  const { datapointsToAlarm, evaluationPeriods, missing, periodMillis, threshold, values } = rules
+  let state: AlarmState = "OK"
+  for (let at = now - Math.floor((now - from) / 60_000) * 60_000; at <= now; at += 60_000) {
+    const latest = Array.from({ length: evaluationPeriods }, (_, i) => values(at - i * periodMillis))
+    if (missing === "ignore" && latest.every((value) => value === undefined)) continue
+    const reached = latest.filter((value) => value !== undefined && value >= threshold).length
+    state = reached >= datapointsToAlarm ? "ALARM" : "OK"
+  }
+  return state
+}
+
+/** `levels` are metrics that a service reports of itself, such as the length of a queue, as they are now. */
 export const makeCloudWatch = (
   levels: (namespace: string, name: string, dimensions: Readonly<Record<string, string>>) => number | undefined
 ): CloudWatch => {
   const points: Array<Point> = []
 
-  /** Undefined when there is no data. */
-  const read = ({ dimensions, name, namespace, periodMillis, statistic }: Reading, now: number): number | undefined => {
-    const level = levels(namespace, name, dimensions)
-    const values = level === undefined
-      ? points.filter((point) =>
-        point.namespace === namespace && point.name === name && isSame(point.dimensions, dimensions) &&
-        point.time > now - periodMillis
-      ).map(({ value }) => value)
-      : [level]
-    if (values.length === 0) return undefined
-    if (statistic === "Sum") return values.reduce((sum, value) => sum + value, 0)
-    if (statistic === "Maximum") return Math.max(...values)
-    throw new Error(`this server knows no statistic ${statistic}`)
+  const valuesOf = ({ dimensions, name, namespace, periodMillis, statistic }: Reading): Values => {
+    const own = points.filter((point) =>
+      point.namespace === namespace && point.name === name && isSame(point.dimensions, dimensions)
+    )
+    return (end) => {
+      const level = own.length > 0 ? undefined : levels(namespace, name, dimensions)
+      const values = level === undefined
+        ? own.filter(({ time }) => time > end - periodMillis && time <= end).map(({ value }) => value)
+        : [level]
+      if (values.length === 0) return undefined
+      if (statistic === "Sum") return values.reduce((sum, value) => sum + value, 0)
+      if (statistic === "Maximum") return Math.max(...values)
+      throw new Error(`this server knows no statistic ${statistic}`)
+    }
   }
 
   const readingOf = (
@@ -114,26 +148,44 @@ export const makeCloudWatch = (
     periodMillis: period * 1000
   })
 
-  const valueOf = (properties: Readonly<Record<string, unknown>>, now: number): number | undefined => {
+  const rulesOf = (alarm: typeof OfMetric.Type | typeof OfExpression.Type, period: number, values: Values): AlarmRules => ({
+    periodMillis: period * 1000,
+    evaluationPeriods: alarm.EvaluationPeriods,
+    datapointsToAlarm: alarm.DatapointsToAlarm,
+    threshold: alarm.Threshold,
+    missing: alarm.TreatMissingData,
+    values
+  })
+
+  const read = (properties: Readonly<Record<string, unknown>>): AlarmRules => {
     if (properties["Metrics"] === undefined) {
       const alarm = Schema.decodeUnknownSync(OfMetric)(properties)
-      return read(readingOf(alarm, alarm.Statistic, alarm.Period), now)
+      return rulesOf(alarm, alarm.Period, valuesOf(readingOf(alarm, alarm.Statistic, alarm.Period)))
     }
-    const { Metrics } = Schema.decodeUnknownSync(OfExpression)(properties)
-    const expression = Metrics.find((one) => "Expression" in one)?.Expression ?? ""
-    const [, whole, part] = difference.exec(expression) ?? []
-    const values = new Map(
-      Metrics.flatMap((one) =>
-        "MetricStat" in one
-          ? [[one.Id, read(readingOf(one.MetricStat.Metric, one.MetricStat.Stat, one.MetricStat.Period), now)]]
-          : []
-      )
-    )
-    if (whole === undefined || part === undefined || !values.has(whole) || !values.has(part)) {
-      throw new Error(`this server can't evaluate ${expression}`)
+    const alarm = Schema.decodeUnknownSync(OfExpression)(properties)
+    const expression = alarm.Metrics.find((one) => "Expression" in one)?.Expression ?? ""
+    const stats = alarm.Metrics.flatMap((one) => "MetricStat" in one ? [one] : [])
+    const period = stats[0]?.MetricStat.Period ?? 0
+    const operands = new Map(stats.map(({ Id, MetricStat: { Metric, Period, Stat } }) => [
+      Id,
+      valuesOf(readingOf(Metric, Stat, Period))
+    ]))
+    const [, whole = "", part = ""] = difference.exec(expression) ?? []
+    const [, grown = ""] = growth.exec(expression) ?? []
+    const [all, less, level] = [operands.get(whole), operands.get(part), operands.get(grown)]
+    if (all !== undefined && less !== undefined) {
+      return rulesOf(alarm, period, (end) => {
+        const value = all(end)
+        return value === undefined ? undefined : value - (less(end) ?? 0)
+      })
     }
-    const value = values.get(whole)
-    return value === undefined ? undefined : value - (values.get(part) ?? 0)
+    if (level !== undefined) {
+      return rulesOf(alarm, period, (end) => {
+        const [now, before] = [level(end), level(end - period * 1000)]
+        return now === undefined || before === undefined ? undefined : now - before
+      })
+    }
+    throw new Error(`this server can't evaluate ${expression}`)
   }
 
   return {
@@ -150,11 +202,11 @@ export const makeCloudWatch = (
         }
       }
     },
+    put: (point) => void points.push(point),
     stateOf: (properties, now) => {
-      const value = valueOf(properties, now)
-      // Both forms of alarms have it.
-      const threshold = Number(properties["Threshold"])
-      return value !== undefined && value >= threshold ? "ALARM" : "OK"
+      const rules = read(properties)
+      const first = Math.min(now, ...points.map(({ time }) => time))
+      return evaluate(rules, first, now)
     }
   }
 }

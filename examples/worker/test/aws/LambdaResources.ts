@@ -48,6 +48,8 @@ const lambda = (world: World, roles: Map<string, string>): ResourceType => {
       Handler: "updates",
       LoggingConfig: "updates",
       MemorySize: "updates",
+      // Nothing here looks for loops.
+      RecursiveLoop: "updates",
       ReservedConcurrentExecutions: "updates",
       Role: "updates",
       Runtime: "updates",

@@ -113,6 +113,7 @@ const alarm = ({ account, region }: World): ResourceType =>
     AlarmActions: "updates",
     AlarmDescription: "updates",
     ComparisonOperator: "updates",
+    DatapointsToAlarm: "updates",
     Dimensions: "updates",
     EvaluationPeriods: "updates",
     MetricName: "updates",

@@ -58,6 +58,7 @@ describe("the function", () => {
       LoggingConfig: { LogGroup: { Ref: logs } },
       MemorySize: 512,
       Role: arnOf(role),
+      RecursiveLoop: "Allow",
       Runtime: "nodejs24.x",
       Timeout: 30
     })
@@ -186,7 +187,8 @@ describe("the queues", () => {
       BatchSize: 10,
       EventSourceArn: arnOf(queue),
       FunctionName: { Ref: worker },
-      FunctionResponseTypes: ["ReportBatchItemFailures"]
+      FunctionResponseTypes: ["ReportBatchItemFailures"],
+      ScalingConfig: { MaximumConcurrency: 10 }
     })
     assert.deepStrictEqual(mapping({ maxConcurrency: 5 }).ScalingConfig, { MaximumConcurrency: 5 })
     assert.strictEqual(mapping({ batchSize: 2 }).BatchSize, 2)
@@ -194,27 +196,39 @@ describe("the queues", () => {
 })
 
 describe("who is on call", () => {
-  it("has an alarm for circuits, their store, and dead letters", () => {
+  it("has an alarm for circuits, their store, the function, the queue and dead letters", () => {
     const alarms = resources(template({ service: "quotes" }), "AWS::CloudWatch::Alarm").map(([, { Properties }]) =>
       JSON.stringify(Properties)
     )
-    const circuits = ["CircuitOpened", "RecoveryFailed", "opened - FILL(failed, 0)", "StoreFailures"]
-    assert.lengthOf(alarms, 5)
-    circuits.forEach((counted, index) => {
-      assert.include(alarms[index], JSON.stringify(counted))
-      assert.include(alarms[index], `{"Name":"service","Value":"quotes"}`)
-    })
-    assert.include(alarms[4], "ApproximateNumberOfMessagesVisible")
-    assert.include(alarms[4], JSON.stringify({ "Fn::GetAtt": [deadLetters, "QueueName"] }))
+    const watched = [
+      "opened - FILL(failed, 0)",
+      "OpenCircuits",
+      "RecoveryFailed",
+      "CircuitReopened",
+      "StoreFailures",
+      "Errors",
+      "Throttles",
+      "RecursiveInvocationsDropped",
+      "ApproximateAgeOfOldestMessage",
+      "ApproximateNumberOfMessagesNotVisible",
+      "ApproximateNumberOfMessagesVisible",
+      "DIFF(letters)"
+    ]
+    assert.lengthOf(alarms, watched.length)
+    watched.forEach((metric, index) => assert.include(alarms[index], JSON.stringify(metric)))
+    for (const alarm of alarms.slice(0, 5)) assert.include(alarm, `{"Name":"service","Value":"quotes"}`)
+    for (const alarm of alarms.slice(10)) {
+      assert.include(alarm, JSON.stringify({ "Fn::GetAtt": [deadLetters, "QueueName"] }))
+    }
   })
 
   it("is told of each when it goes off and when it is over", () => {
     const alarmActionArn = "arn:aws:sns:eu-central-1:123456789012:on-call"
     const alarms = resources(
-      template({ alarmActions: [{ bind: () => ({ alarmActionArn }) }] }),
+      template({ alarmActions: () => [{ bind: () => ({ alarmActionArn }) }] }),
       "AWS::CloudWatch::Alarm"
     )
-    assert.lengthOf(alarms, 5)
+    assert.lengthOf(alarms, 12)
     for (const [, { Properties }] of alarms) {
       assert.deepStrictEqual([Properties.AlarmActions, Properties.OKActions], [[alarmActionArn], [alarmActionArn]])
     }

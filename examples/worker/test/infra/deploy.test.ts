@@ -151,7 +151,7 @@ describe.skipIf(!isRunnable)("the worker", { timeout: 120_000 }, () => {
 
   it("has an alarm go off by what it printed", async () => {
     await until(() => account.alarms().length > 0)
-    assert.deepStrictEqual(account.alarms().map(withoutHash), ["CircuitAlarmsOpened"])
+    assert.deepStrictEqual(account.alarms().map(withoutHash), ["CircuitAlarmsOpened", "CircuitAlarmsRejecting"])
   })
 
   it("puts back a job whose circuit is open, and sends what is no job to the dead letters", async () => {
@@ -164,7 +164,7 @@ describe.skipIf(!isRunnable)("the worker", { timeout: 120_000 }, () => {
     await until(() => deadLetters.all.length === 1 && isPutBack())
     assert.deepStrictEqual([bodies(queue), bodies(deadLetters)], [[job("five")], ["no job"]])
     assert.deepStrictEqual(upstream.received, ["one", "two"])
-    assert.include(account.alarms().map(withoutHash), "DeadLetterAlarm")
+    assert.include(account.alarms().map(withoutHash), "WorkerAlarmsDeadLetters")
   })
 
   it("has the rights it needs and no others", async () => {
@@ -236,14 +236,14 @@ describe.skipIf(!isRunnable)("the worker", { timeout: 120_000 }, () => {
     await put(output("CircuitsTable"), "of-a-test")
   })
 
-  it("leaves its table behind when it is deleted, and nothing else", async () => {
+  it("leaves its table, its queues and its logs behind when it is deleted", async () => {
     const before = output("CircuitsTable")
     const removed = stack()
     account.stacks.remove(removed)
     await removed.settled
     assert.strictEqual(removed.status, "DELETE_COMPLETE")
     assert.isUndefined(account.stacks.find("Worker"))
-    assert.lengthOf(account.queues, 0)
+    assert.lengthOf(account.queues, 2)
     assert.isDefined((await account.dynamo("DescribeTable", { TableName: before }))["Table"])
   })
 })

@@ -77,4 +77,47 @@ describe("cdk synth", { timeout: 120_000 }, () => {
     assert.deepStrictEqual(asked, [])
     assert.match(`${stdout}${stderr}`, /maxConcurrency/i)
   })
+
+  it("reports every mistake of its settings at once, in the words of the worker's own reader", async () => {
+    const { status, stderr, stdout } = await synth(
+      { validates: false },
+      "maxReceiveCount=abc",
+      "origins=foo",
+      `policy={"circuits":{"openDuration":"5 secs"},"http":{"settleOn":"never"}}`,
+      "alarmTopicArn=on-call",
+      "stage=1"
+    )
+    assert.notStrictEqual(status, 0)
+    const said = `${stdout}${stderr}`
+    for (
+      const mistake of [
+        `maxReceiveCount is "abc": it must be a whole number from 2 to 1000`,
+        `ALLOWED_ORIGINS holds "foo": it must be an origin, such as https://api.example`,
+        `circuits.openDuration is "5 secs": it must be a duration from 1 millis to 1 day, such as "30 seconds"`,
+        `http.settleOn is "never"`,
+        `alarmTopicArn is "on-call": it must be the ARN of an SNS topic`,
+        `stage is "1": it must be a letter`
+      ]
+    ) assert.include(said, mistake)
+  })
+
+  it("makes another stack for another stage, which shares no metric with the first, and notifies a topic", async () => {
+    const topic = "arn:aws:sns:eu-central-1:123456789012:on-call"
+    const { output, status, stderr } = await synth({ validates: false }, "stage=staging", `alarmTopicArn=${topic}`)
+    assert.strictEqual(status, 0, stderr)
+    assert.sameMembers(Object.keys(read(output, "manifest.json").artifacts).filter((id) => id.startsWith("Worker")), [
+      "Worker-staging",
+      "Worker-staging.assets"
+    ])
+    const resources = Object.values<{ Type: string; Properties: Readonly<Record<string, unknown>> }>(
+      read(output, "Worker-staging.template.json").Resources
+    )
+    const alarms = resources.filter(({ Type }) => Type === "AWS::CloudWatch::Alarm")
+    assert.lengthOf(alarms, 12)
+    for (const { Properties } of alarms) {
+      assert.deepStrictEqual([Properties["AlarmActions"], Properties["OKActions"]], [[topic], [topic]])
+      const text = JSON.stringify(Properties)
+      if (text.includes(`"Reclose"`)) assert.include(text, `{"Name":"service","Value":"worker-staging"}`)
+    }
+  })
 })

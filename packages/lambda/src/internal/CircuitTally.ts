@@ -177,6 +177,7 @@ const noCounts = (): Counts => ({
   CircuitOpened: 0,
   CircuitClosed: 0,
   CircuitHalfOpened: 0,
+  CircuitReopened: 0,
   RecoveryFailed: 0,
   CallsSucceeded: 0,
   CallsFailed: 0,
@@ -208,11 +209,14 @@ const rejects = ({ override, phase }: CircuitState): boolean =>
   override === "ForcedOpen" || (override === "None" && phase === "Open")
 
 /** What a transition counts as: nothing, if it was another container's, or would have happened if the circuit ruled. */
-const namesOf = ({ from, override, reason, to }: Transition): ReadonlyArray<MetricName> => {
+const namesOf = (
+  { consecutiveOpenings, from, override, reason, to }: Transition
+): ReadonlyArray<MetricName> => {
   if (reason._tag === "Learned" || override === "MetricsOnly") return []
   switch (to) {
     case "Open":
-      return from === "HalfOpen" ? [names.circuitOpened, names.recoveryFailed] : [names.circuitOpened]
+      if (from === "HalfOpen") return [names.circuitOpened, names.recoveryFailed]
+      return consecutiveOpenings > 1 ? [names.circuitOpened, names.circuitReopened] : [names.circuitOpened]
     case "Closed":
       return [names.circuitClosed]
     case "HalfOpen":

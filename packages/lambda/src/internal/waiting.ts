@@ -32,7 +32,6 @@ const waitForCircuit = ({ reason, retryAfter }: CircuitOpen, receives: number): 
     case "Probing":
       return Math.min(wait, longestTrial)
     case "Tripped":
-    case "Parent":
       return wait
   }
 }
