@@ -22,21 +22,22 @@
  * @since 0.1.0
  */
 import type { CircuitBreaker } from "@reclose/core/CircuitBreaker"
-import { CircuitOpen } from "@reclose/core/CircuitOpen"
+import type { CircuitOpen } from "@reclose/core/CircuitOpen"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import { HttpClientError, isHttpClientError, TransportError } from "effect/http/HttpClientError"
+import type { HttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { HttpPolicy } from "./HttpPolicy.ts"
 import { makeGuarded } from "./internal/Guarded.ts"
+import { guardError as findGuardError, toHttpClientError } from "./internal/GuardError.ts"
 import { readPolicy } from "./internal/HttpPolicyReader.ts"
 import { safeKey } from "./internal/SafeKey.ts"
-import { Throttled } from "./Throttled.ts"
-import { TimeLimitExceeded } from "./TimeLimits.ts"
+import type { Throttled } from "./Throttled.ts"
+import type { TimeLimitExceeded } from "./TimeLimits.ts"
 
 /**
  * What a guarded request may fail with beside the errors of its client.
@@ -173,8 +174,10 @@ export const make: <E, R>(
  *
  * **Details**
  *
- * The service `HttpClient` has one type of error. There, what the guard raises is the `cause` of an `HttpClientError` with a
- * `TransportError`; `guardError` finds it. `GuardedHttpClient` has the errors as they are.
+ * The service `HttpClient` has one type of error. There, what the guard raises is the `cause` of an `HttpClientError`, and
+ * `guardError` finds it. The `reason` of a `TimeLimitExceeded` is a `TransportError`, as of any request that got no answer.
+ * The `reason` of a `CircuitOpen` and of a `Throttled` is an `EncodeError`, as of a request that was not sent:
+ * `HttpClient.retryTransient` retries the first and not the second. `GuardedHttpClient` has the errors as they are.
  *
  * Needs an `HttpClient` and a `CircuitBreaker`. Fails with a `PolicyError` that names every mistake of the policy.
  *
@@ -224,13 +227,8 @@ const toHttpClient = (
     preprocess
   )
 
-const toHttpClientError = (error: HttpClientError | GuardError, request: HttpClientRequest): HttpClientError =>
-  isHttpClientError(error)
-    ? error
-    : new HttpClientError({ reason: new TransportError({ request, cause: error, description: error.message }) })
-
 /**
- * What a guard raised, if that is what an error of the service `HttpClient` is about; `undefined` for all else.
+ * Returns what a guard raised: the error itself, or what caused it, up to five causes deep; `undefined` for all else.
  *
  * **Example** (A circuit behind a client that doesn't know of it)
  *
@@ -253,15 +251,10 @@ const toHttpClientError = (error: HttpClientError | GuardError, request: HttpCli
  *   return [error.reason._tag, HttpBreaker.guardError(error)?._tag]
  * })
  *
- * await Effect.runPromise(Effect.provide(program, Http)) // => ["TransportError", "CircuitOpen"]
+ * await Effect.runPromise(Effect.provide(program, Http)) // => ["EncodeError", "CircuitOpen"]
  * ```
  *
  * @category readers
  * @since 0.1.0
  */
-export const guardError = (error: unknown): GuardError | undefined => {
-  const found = isHttpClientError(error) ? error.cause : error
-  return found instanceof CircuitOpen || found instanceof TimeLimitExceeded || found instanceof Throttled
-    ? found
-    : undefined
-}
+export const guardError = (error: unknown): GuardError | undefined => findGuardError(error)

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitStore, Policy, PolicyError, TripRule } from "@reclose/core"
-import { HttpBreaker, Throttled, TimeLimits } from "@reclose/http"
-import { Duration, Effect, Fiber, Layer } from "effect"
-import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
+import { HttpBreaker, HttpOutcome, Throttled, TimeLimits } from "@reclose/http"
+import { Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
+import { AiError } from "effect/ai"
+import { HttpClient, type HttpClientError, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { guarded, guardedOver, text } from "./clients.ts"
 import { makeUpstream, status } from "./Upstream.ts"
@@ -102,8 +103,8 @@ describe("HttpBreaker.layer", () => {
       assert.strictEqual((yield* HttpClient.get(upstream.url("/ok"))).status, 500)
       const error = yield* Effect.flip(HttpClient.get(upstream.url("/ok")))
       assert.strictEqual(error._tag, "HttpClientError")
-      assert.strictEqual(error.reason._tag, "TransportError")
-      assert.include(error.message, "is open")
+      assert.strictEqual(error.reason._tag, "EncodeError")
+      assert.match(error.message, /^Circuit ".*" is open; .* \(GET http.*\)$/)
       assert.strictEqual(HttpBreaker.guardError(error)?._tag, "CircuitOpen")
       assert.strictEqual(upstream.requests.length, 1)
     }).pipe(Effect.provide(guarded({ breaker: { tripRule: TripRule.consecutive(1) } }))))
@@ -124,6 +125,67 @@ describe("HttpBreaker.layer", () => {
       assert.instanceOf(error, PolicyError)
       assert.deepStrictEqual(error.issues.map(({ field }) => field), ["concurrency.limit"])
     }).pipe(Effect.scoped))
+})
+
+describe("Effect's own judgement of what the service HttpClient fails with", () => {
+  const thrice = Schedule.recurs(3)
+
+  /** Counts how often the guarded client is asked, retried by Effect. */
+  const retried = (url: string) =>
+    Effect.gen(function*() {
+      let asked = 0
+      const client = HttpClient.transformResponse(
+        yield* HttpClient.HttpClient,
+        (response) => Effect.suspend(() => (asked++, response))
+      )
+      const error = yield* Effect.flip(HttpClient.retryTransient(client, thrice).get(url))
+      return { asked, error }
+    })
+
+  const outcomeOf = (error: HttpClientError.HttpClientError) =>
+    Effect.map(HttpClient.circuitBreakerClassifier(Exit.fail(error)), ({ _tag }) => _tag)
+
+  it.live("a rejection of an open circuit is neither retried nor counted, and is found inside", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker
+      yield* breaker.forceOpen("http://a.example")
+      const { asked, error } = yield* retried("http://a.example/")
+      assert.strictEqual(asked, 1)
+      assert.isFalse(HttpClient.isTransientError(error))
+      assert.strictEqual(yield* outcomeOf(error), "Ignored")
+      assert.isFalse(HttpOutcome.classify(Exit.fail(error), 0)._tag === "Failure")
+      assert.strictEqual(HttpBreaker.guardError(error)?._tag, "CircuitOpen")
+      // As clients of models wrap it.
+      assert.isTrue(error.reason._tag === "EncodeError")
+      if (error.reason._tag !== "EncodeError") return
+      const wrapped = AiError.NetworkError.fromHttpClientError(
+        error as HttpClientError.HttpClientError & { readonly reason: HttpClientError.RequestError }
+      )
+      assert.isFalse(wrapped.isRetryable)
+      assert.strictEqual(HttpBreaker.guardError(wrapped)?._tag, "CircuitOpen")
+    }).pipe(Effect.provide(guardedOver(answering(200)))))
+
+  it.live("a request that finds no slot is neither retried nor counted", () =>
+    Effect.gen(function*() {
+      const client = yield* HttpClient.HttpClient
+      yield* Effect.forkChild(client.get("http://a.example/"), { startImmediately: true })
+      const { asked, error } = yield* retried("http://a.example/")
+      assert.strictEqual(asked, 1)
+      assert.strictEqual(yield* outcomeOf(error), "Ignored")
+      assert.strictEqual(HttpBreaker.guardError(error)?._tag, "Throttled")
+    }).pipe(Effect.provide(
+      guardedOver(HttpClient.make(() => Effect.never), { policy: { concurrency: { limit: 1, maxWait: 0 } } })
+    )))
+
+  it.live("a timeout is retried and counted, as of any client", () =>
+    Effect.gen(function*() {
+      const { asked, error } = yield* retried("http://a.example/")
+      assert.strictEqual(asked, 4)
+      assert.strictEqual(yield* outcomeOf(error), "Failure")
+      assert.strictEqual(HttpBreaker.guardError(error)?._tag, "TimeLimitExceeded")
+    }).pipe(Effect.provide(
+      guardedOver(HttpClient.make(() => Effect.never), { policy: { timeLimits: { headers: "5 millis" } } })
+    )))
 })
 
 describe("HttpBreaker.guardError", () => {
