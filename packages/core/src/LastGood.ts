@@ -11,6 +11,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { Answers, maxKeys } from "./internal/Answers.ts"
+import { copied } from "./internal/copied.ts"
 import { readOptions } from "./internal/Options.ts"
 import { option } from "./internal/Reader.ts"
 import type { PolicyError } from "./PolicyError.ts"
@@ -35,6 +36,8 @@ export interface Remembered<out A> {
 export interface LastGood<in out A> {
   /** Takes an answer as the latest of its key. It waits for no store. */
   readonly remember: (key: string, answer: A) => Effect.Effect<void>
+  /** Drops the answer of a key, for a resource that is gone or no longer this caller's to see. It waits for no store. */
+  readonly forget: (key: string) => Effect.Effect<void>
   /** The latest answer of a key, however old. */
   readonly recall: (key: string) => Effect.Effect<Remembered<A> | undefined>
   /**
@@ -50,12 +53,17 @@ export interface LastGood<in out A> {
  * @category models
  * @since 0.1.0
  */
-export interface MemoryOptions {
+export interface MemoryOptions<in out A> {
   /**
    * How many keys are remembered in memory, 1 to 10,000,000; beyond it, the answer that was remembered longest ago makes
    * room. Default 1,000: answers may be large.
    */
   readonly maxKeys?: number | undefined
+  /**
+   * Copies an answer when it is remembered and when it is recalled, such as `structuredClone`. An answer whose copy throws is
+   * not remembered, and `Fallback.events` reports that. Default: no copy, so give one where a caller may change its answer.
+   */
+  readonly copy?: ((answer: A) => A) | undefined
 }
 
 const fields = { maxKeys }
@@ -70,7 +78,8 @@ const fields = { maxKeys }
  *
  * **Gotchas**
  *
- * While a process is frozen, or its machine asleep, the monotonic clock may stand still, and answers grow no older.
+ * - While a process is frozen, or its machine asleep, the monotonic clock may stand still, and answers grow no older.
+ * - An answer is held by reference: a caller that changes its array or object changes what others recall. `copy` prevents it.
  *
  * **Example** (The latest, with its age)
  *
@@ -95,18 +104,26 @@ const fields = { maxKeys }
  * @since 0.1.0
  */
 export const memory = Effect.fnUntraced(function*<A>(
-  options: MemoryOptions = {}
+  options: MemoryOptions<A> = {}
 ): Effect.fn.Return<LastGood<A>, PolicyError> {
   const { maxKeys } = yield* readOptions((reading) => ({
     maxKeys: option({ ...options }, fields, "maxKeys", "", reading)
   }))
   const answers = new Answers<A>(maxKeys, yield* Clock.Clock)
+  const { copy } = options
   return {
-    remember: (key, value) => Effect.sync(() => void answers.set(key, value)),
+    remember: (key, answer) =>
+      Effect.map(copied(key, answer, copy), (copied) => {
+        if (copied === undefined) answers.delete(key)
+        else answers.set(key, copied.value)
+      }),
+    forget: (key) => Effect.sync(() => answers.delete(key)),
     recall: (key) =>
-      Effect.sync(() => {
+      Effect.suspend(() => {
         const held = answers.get(key)
-        return held && { value: held.value, age: Duration.millis(held.age) }
+        if (held === undefined) return Effect.undefined
+        const age = Duration.millis(held.age)
+        return Effect.map(copied(key, held.value, copy), (copied) => copied && { value: copied.value, age })
       }),
     flush: Effect.void
   }

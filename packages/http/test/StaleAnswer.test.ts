@@ -250,6 +250,7 @@ describe("a stale answer", () => {
       let isAsked = false
       const lastGood = {
         remember: () => Effect.void,
+        forget: () => Effect.void,
         recall: () => Effect.andThen(Effect.sync(() => void (isAsked = true)), Effect.never),
         flush: Effect.void
       }
