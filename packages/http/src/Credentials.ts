@@ -15,6 +15,7 @@
 import * as Effect from "effect/Effect"
 import { type HttpClientRequest, toUrl } from "effect/http/HttpClientRequest"
 import * as Option from "effect/Option"
+import { fingerprint, processSalt } from "./internal/fingerprint.ts"
 import { safeKey } from "./internal/SafeKey.ts"
 
 /**
@@ -69,18 +70,7 @@ export const circuitKey = (
   const name = headers.map((name) => name.toLowerCase()).find((name) => request.headers[name] !== undefined)
   const url = Option.getOrUndefined(toUrl(request))
   return name === undefined || url === undefined ? Effect.succeed(undefined) : Effect.map(
-    fingerprint([url.host, name, request.headers[name] ?? ""].join("\n"), 8),
+    fingerprint([url.host, name, request.headers[name] ?? ""].join("\n"), 8, processSalt()),
     (hash) => safeKey(`credential:${url.host}:${hash}`)
   )
 }
-
-/**
- * The first bytes of a SHA-256 in hexadecimal digits.
- *
- * @internal
- */
-export const fingerprint = (text: string, bytes: number): Effect.Effect<string> =>
-  Effect.map(
-    Effect.promise(() => globalThis.crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))),
-    (digest) => Array.from(new Uint8Array(digest, 0, bytes), (byte) => byte.toString(16).padStart(2, "0")).join("")
-  )

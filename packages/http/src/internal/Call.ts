@@ -18,6 +18,7 @@ import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import { type Classify, isOfReader } from "../HttpOutcome.ts"
 import { exceeded, type TimeLimit, type TimeLimitExceeded } from "../TimeLimits.ts"
+import { decodedText } from "./contentCoding.ts"
 import { Waiting } from "./Deadlines.ts"
 import { GuardedResponse } from "./GuardedResponse.ts"
 import type { Limit, Limits } from "./Limits.ts"
@@ -165,8 +166,9 @@ export class Call extends Waiting<Limit> {
       const isHeard = this.take()
       const reading = this.await(read, "body", response, (exit) => isHeard ? this.end(exit) : this.pause())
       if (classifyBody === undefined || !isHeard || !this.isOpen) return reading
-      const inspected = this.await(response.text, "body", response, (exit) => {
-        if (exit._tag === "Success") this.attempt(() => classifyBody(response, exit.value))
+      const inspected = this.await(decodedText(response), "body", response, (exit) => {
+        const text = exit._tag === "Success" ? exit.value : undefined
+        if (text !== undefined) this.attempt(() => classifyBody(response, text))
         this.end(exit)
       })
       // Clients keep a body that was read at once, so it can be read again.

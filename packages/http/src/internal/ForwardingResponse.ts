@@ -6,6 +6,7 @@ import { TypeId as MessageTypeId } from "effect/http/HttpIncomingMessage"
 import { NodeInspectSymbol } from "effect/Inspectable"
 import { pipeArguments } from "effect/Pipeable"
 import type * as Stream from "effect/Stream"
+import { trustedHeaders } from "./staleMark.ts"
 
 export abstract class ForwardingResponse implements HttpClientResponse {
   readonly [TypeId]: typeof TypeId = TypeId
@@ -14,6 +15,10 @@ export abstract class ForwardingResponse implements HttpClientResponse {
 
   constructor(original: HttpClientResponse) {
     this.original = original
+  }
+
+  get source(): HttpClientResponse {
+    return sourceOf(this.original)
   }
 
   /** Reads a body at once, in any form. */
@@ -55,7 +60,7 @@ export abstract class ForwardingResponse implements HttpClientResponse {
   }
 
   get headers() {
-    return this.original.headers
+    return trustedHeaders(this.original)
   }
 
   get cookies() {
@@ -87,3 +92,7 @@ export abstract class ForwardingResponse implements HttpClientResponse {
     return pipeArguments(this, arguments)
   }
 }
+
+/** Returns the response that a client made, from below those in front of it. */
+export const sourceOf = (response: HttpClientResponse): HttpClientResponse =>
+  response instanceof ForwardingResponse ? response.source : response

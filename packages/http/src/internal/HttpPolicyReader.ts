@@ -14,12 +14,14 @@ import { defaultHeaders, type ValidCredentials } from "../Credentials.ts"
 import * as HttpOutcome from "../HttpOutcome.ts"
 import type { HttpPolicy } from "../HttpPolicy.ts"
 import type { RetryPolicy } from "../HttpRetry.ts"
+import type { StalePolicy } from "../StaleAnswer.ts"
 import type { ValidTimeLimits } from "../TimeLimits.ts"
 import type { Calls } from "./Call.ts"
 import type { ValidConcurrency } from "./Places.ts"
 import type { ValidRate } from "./Rate.ts"
 import type { ValidRetry } from "./Retry.ts"
-import { defaultVary, type ValidStale } from "./Stale.ts"
+import type { ValidStale } from "./Stale.ts"
+import { harmlessHeaders } from "./StaleKey.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "settleOn"> {
@@ -123,7 +125,10 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
     when: optional(Schema.Literals(["rejected", "failed"])),
     maxBytes: optional(integer(1, 100_000_000)),
     maxKeys: optional(integer(1, 10_000_000)),
-    vary: optional(Schema.Array(Schema.NonEmptyString))
+    vary: optional(Schema.Array(Schema.NonEmptyString)),
+    ignoreHeaders: optional(Schema.Array(Schema.NonEmptyString)),
+    storePrivate: optional(Schema.Boolean),
+    salt: optional(Schema.NonEmptyString)
   }))
 })
 
@@ -247,10 +252,10 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
     when: policy.stale.when ?? "rejected",
     maxBytes: policy.stale.maxBytes ?? 65_536,
     maxKeys: policy.stale.maxKeys ?? 1_000,
-    vary: policy.stale.vary?.map((name) => name.toLowerCase()) ??
-      // What says who asks makes a difference, whatever it is called.
-      [...new Set([...defaultVary, ...policy.credentials?.headers?.map((name) => name.toLowerCase()) ?? []])],
-    lastGood: policy.stale.lastGood
+    ignored: ignoredHeaders(policy.stale),
+    storePrivate: policy.stale.storePrivate ?? false,
+    lastGood: policy.stale.lastGood,
+    salt: policy.stale.salt
   },
   timeLimits: {
     headers: millis(policy.timeLimits?.headers, "30 seconds"),
@@ -260,6 +265,14 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
     call: policy.timeLimits?.call === undefined ? undefined : millis(policy.timeLimits.call, "1 day")
   }
 })
+
+/** Which headers make no difference to an answer, in lower case. */
+const ignoredHeaders = ({ ignoreHeaders = [], vary = [] }: StalePolicy): ReadonlySet<string> => {
+  const counted = new Set(vary.map((name) => name.toLowerCase()))
+  return new Set(
+    [...harmlessHeaders, ...ignoreHeaders.map((name) => name.toLowerCase())].filter((name) => !counted.has(name))
+  )
+}
 
 const completeRetry = (retry: RetryPolicy): ValidRetry => ({
   times: retry.times ?? 2,
