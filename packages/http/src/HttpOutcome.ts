@@ -104,10 +104,7 @@ export const classifier = (options?: Options): Classify => {
       case "Ignored":
         return Outcome.ignored
       default:
-        return Outcome.failure({
-          retryAfter: RetryAfter.fromHeaders(response.headers, now),
-          soft: name === "SoftFailure"
-        })
+        return failed(response, now, name === "SoftFailure")
     }
   }
 
@@ -142,6 +139,26 @@ export const classifier = (options?: Options): Classify => {
  * @since 0.1.0
  */
 export const classify: Classify = classifier()
+
+/**
+ * Returns what a response says about the credential of its request. Statuses that refuse it are failures; a response that
+ * says "not now" says nothing about it.
+ *
+ * @internal
+ */
+export const ofCredential = (
+  response: HttpClientResponse,
+  refusing: ReadonlySet<number>,
+  now: number
+): Outcome.Outcome => {
+  const { status } = response
+  if (refusing.has(status)) return failed(response, now, false)
+  return status >= 500 || status === 408 || status === 429 ? Outcome.ignored : Outcome.success
+}
+
+/** A failure that asks for as much time as its response does. */
+const failed = ({ headers }: HttpClientResponse, now: number, soft: boolean): Outcome.Outcome =>
+  Outcome.failure({ retryAfter: RetryAfter.fromHeaders(headers, now), soft })
 
 const ofStatus = (status: number): OutcomeName => {
   if (status >= 100 && status < 400) return "Success"

@@ -2,6 +2,8 @@
 import type { Admission } from "@reclose/core/Admission"
 import { type Breaker, CircuitBreaker } from "@reclose/core/CircuitBreaker"
 import type { CircuitOpen } from "@reclose/core/CircuitOpen"
+import type * as Outcome from "@reclose/core/Outcome"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
@@ -9,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import { circuitKey } from "../Credentials.ts"
 import type { Throttled } from "../Throttled.ts"
 import type { Call } from "./Call.ts"
+import { CredentialTable } from "./CredentialTable.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
 import { makePlaces } from "./Places.ts"
 import { makeRate } from "./Rate.ts"
@@ -54,20 +57,45 @@ export const makeAdmit = ({
 
     const isThrottled = places !== undefined || rate !== undefined
 
-    return (call, key, request) => {
-      if (credentials === undefined) {
-        return isThrottled ? throttled(breaker.admit(key), key, [key]) : breaker.admitUnsafe(key)
-      }
-      return Effect.flatMap(circuitKey(request, credentials.headers), (credential) => {
-        if (credential === undefined) return throttled(breaker.admit(key), key, [key])
-        const admitted = Effect.flatMap(breaker.admit(credential), (outer) =>
-          within(breaker.admit(key), {
-            settle: () => outer.settle(call.credentialOutcome(credentials.statuses)),
-            release: () => outer.release()
-          }))
-        return throttled(admitted, key, [key, credential])
-      })
+    const admittedBy = (key: string) => isThrottled ? throttled(breaker.admit(key), key, [key]) : breaker.admit(key)
+
+    if (credentials === undefined) {
+      return (_, key) => isThrottled ? admittedBy(key) : breaker.admitUnsafe(key)
     }
+
+    const table = new CredentialTable(credentials.maxKeys, yield* Clock.Clock)
+
+    /** Has a circuit count the refusals of before it was there. */
+    const learn = (credential: string, refusals: ReadonlyArray<Outcome.Outcome>) =>
+      Effect.forEach(
+        refusals,
+        (refusal) => Effect.map(breaker.admit(credential), (admission) => admission.settle(refusal)),
+        { discard: true }
+      )
+
+    return (call, key, request) =>
+      Effect.flatMap(circuitKey(request, credentials.headers, credentials.salt), (credential) => {
+        if (credential === undefined) return admittedBy(key)
+        const outcome = (): Outcome.Outcome => call.credentialOutcome(credentials.statuses)
+        const refusals = table.use(credential)
+        if (refusals === undefined) {
+          return within(admittedBy(key), { settle: () => table.settle(credential, outcome()), release: () => {} })
+        }
+        const admitted = Effect.flatMap(
+          refusals.length === 0
+            ? breaker.admit(credential)
+            : Effect.andThen(learn(credential, refusals), breaker.admit(credential)),
+          (outer) =>
+            within(breaker.admit(key), {
+              settle: () => {
+                table.settle(credential, outcome())
+                outer.settle(outcome())
+              },
+              release: () => outer.release()
+            })
+        )
+        return isThrottled ? throttled(admitted, key, [key, credential]) : admitted
+      })
   })
 
 /** What holds something for as long as a call goes on, and what it does when that ends. */

@@ -16,10 +16,11 @@ import * as Fiber from "effect/Fiber"
 import { DecodeError, HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
-import { type Classify, isOfReader } from "../HttpOutcome.ts"
+import { type Classify, isOfReader, ofCredential } from "../HttpOutcome.ts"
 import { exceeded, type TimeLimit, type TimeLimitExceeded } from "../TimeLimits.ts"
 import { decodedText } from "./contentCoding.ts"
 import { Waiting } from "./Deadlines.ts"
+import { answerOf } from "./discard.ts"
 import { GuardedResponse } from "./GuardedResponse.ts"
 import type { Limit, Limits } from "./Limits.ts"
 
@@ -52,8 +53,8 @@ export class Call extends Waiting<Limit> {
   isOpen = false
   private total: TotalTime | undefined = undefined
   private outcome: Outcome.Outcome = Outcome.ignored
-  /** Of the response, once it is there. */
-  private status: number | undefined = undefined
+  /** Once it is there, also where the client takes it for an error. */
+  private response: HttpClientResponse | undefined = undefined
   private defect: Cause.Cause<never> | undefined = undefined
 
   constructor(calls: Calls, request: HttpClientRequest) {
@@ -104,7 +105,7 @@ export class Call extends Waiting<Limit> {
     this.sending = undefined
     if (exit._tag === "Success") {
       const response = exit.value
-      this.status = response.status
+      this.response = response
       this.isOpen = this.judge(exit) && this.calls.settleOn === "body" && !isBodiless(response)
       if (this.isOpen) this.calls.limits.unread.begin(this)
       else this.settle()
@@ -115,6 +116,7 @@ export class Call extends Waiting<Limit> {
       this.release()
       return exit
     }
+    this.response = answerOf(exit.cause.reasons.find(Cause.isFailReason)?.error)
     const cause: Cause.Cause<E | TimeLimitExceeded> = this.late === undefined ? exit.cause : Cause.fail(this.late)
     this.judge(Exit.failCause(cause))
     this.settle()
@@ -123,8 +125,9 @@ export class Call extends Waiting<Limit> {
 
   /** How the call is judged for the circuit of its credential: by nothing but whether that was refused. */
   credentialOutcome(refusing: ReadonlySet<number>): Outcome.Outcome {
-    if (this.status === undefined || this.status >= 500) return Outcome.ignored
-    return refusing.has(this.status) ? Outcome.failure() : Outcome.success
+    return this.response === undefined
+      ? Outcome.ignored
+      : ofCredential(this.response, refusing, this.calls.clock.currentTimeMillisUnsafe())
   }
 
   get isFailure(): boolean {

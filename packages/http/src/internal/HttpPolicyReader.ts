@@ -118,7 +118,9 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
   })),
   credentials: optional(Schema.Struct({
     headers: optional(Schema.NonEmptyArray(Schema.NonEmptyString)),
-    statuses: optional(Schema.NonEmptyArray(integer(400, 499)))
+    statuses: optional(Schema.NonEmptyArray(integer(400, 499))),
+    maxKeys: optional(integer(1, 1_000_000)),
+    salt: optional(Schema.NonEmptyString)
   })),
   stale: optional(Schema.Struct({
     maxAge: duration("1 second", "30 days"),
@@ -245,7 +247,9 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
   },
   credentials: policy.credentials === undefined ? undefined : {
     headers: policy.credentials.headers?.map((name) => name.toLowerCase()) ?? defaultHeaders,
-    statuses: new Set(policy.credentials.statuses ?? [401, 403])
+    statuses: new Set(policy.credentials.statuses ?? [401, 403]),
+    maxKeys: policy.credentials.maxKeys ?? 100,
+    salt: policy.credentials.salt
   },
   stale: policy.stale === undefined ? undefined : {
     maxAge: millis(policy.stale.maxAge, "1 second"),
