@@ -14,7 +14,8 @@
  *
  * A credential has a circuit from its second request on; if its first was refused, that counts. So credentials that are new
  * for each request make no circuits, and read no store. At most `maxKeys` credentials have one. When that many have, one that
- * is refused takes the place of one that was accepted last or had no request for 10 minutes, and any other goes without.
+ * is refused takes the place of one that was accepted last or had no request for 10 minutes, and any other goes without. An
+ * override on a circuit of this breaker holds from the next request on.
  *
  * The hash is the first 16 hexadecimal digits of a SHA-256 of the host, the credential and a salt. No key, span, log or
  * error holds a credential itself, and without the salt nobody can try out passwords on a key. By default each process has a

@@ -31,8 +31,10 @@ export interface ConcurrencyPolicy {
  *
  * **Gotchas**
  *
- * Effect's limiter in memory keeps what it has counted of a key for as long as it lives. Where keys come from outside, as
- * origins of webhooks do, provide a `RateLimiter` with a store that forgets, such as the one in Redis.
+ * - Where more than `maxKeys` keys are in use within a window, the one that was used longest ago is forgotten, and may send a
+ *   whole `limit` again.
+ * - Effect's `RateLimiter.layerStoreMemory` keeps every key for as long as it lives. Where keys come from outside, as origins
+ *   of webhooks do, provide no `RateLimiter`, or one whose store forgets, such as that in Redis.
  *
  * @category models
  * @since 0.1.0
@@ -48,6 +50,11 @@ export interface RatePolicy {
   readonly maxWait?: Duration.Input | undefined
   /** How many may wait at once, 0 to 100,000. Default 1,000. */
   readonly maxWaiting?: number | undefined
+  /**
+   * How many keys the client's own limiter counts at once, 1 to 10,000,000. Default 10,000. A `RateLimiter` that the program
+   * provides has bounds of its own.
+   */
+  readonly maxKeys?: number | undefined
 }
 
 /**

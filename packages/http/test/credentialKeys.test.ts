@@ -232,6 +232,22 @@ describe("a refused credential", () => {
       breaker: { keys: { "credential:*": { tripRule: TripRule.consecutive(1) } } }
     }))))
 
+  it.live("is rejected from its first request on where an operator has forced its circuit open", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const breaker = yield* CircuitBreaker
+      const keyOf = (token: string) =>
+        Credentials.circuitKey(HttpClientRequest.get(upstream.url("/ok")).pipe(HttpClientRequest.bearerToken(token)))
+      yield* breaker.forceOpen(String(yield* keyOf("leaked")))
+      assert.strictEqual(yield* endOf(upstream.url("/ok"), "Bearer leaked"), "CircuitOpen")
+      assert.strictEqual(yield* endOf(upstream.url("/ok"), "Bearer other"), "200")
+      // A client that is made after that.
+      const client = yield* HttpBreaker.make(yield* GuardedHttpClient, { credentials: {} })
+      const request = HttpClientRequest.get(upstream.url("/ok")).pipe(HttpClientRequest.bearerToken("leaked"))
+      assert.strictEqual((yield* Effect.flip(client.execute(request)))._tag, "CircuitOpen")
+      assert.strictEqual(upstream.requests.length, 1)
+    }).pipe(Effect.scoped, Effect.provide(guarded({ policy: { credentials: {} } }))))
+
   it.live("has a circuit though as many accepted ones have one as may, and no more have", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

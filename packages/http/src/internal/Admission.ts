@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { circuitKey } from "../Credentials.ts"
 import type { Throttled } from "../Throttled.ts"
 import type { Call } from "./Call.ts"
@@ -64,6 +65,15 @@ export const makeAdmit = ({
     }
 
     const table = new CredentialTable(credentials.maxKeys, yield* Clock.Clock)
+    // An operator's override holds for a credential that was never used here. Its circuit may be there already.
+    yield* Effect.forkScoped(
+      Stream.runForEach(breaker.events, (event) =>
+        Effect.sync(() => {
+          if (event._tag === "Overridden" && isOfCredential(event.key)) table.add(event.key)
+        })),
+      { startImmediately: true }
+    )
+    for (const { key } of yield* breaker.list) if (isOfCredential(key)) table.add(key)
 
     /** Has a circuit count the refusals of before it was there. */
     const learn = (credential: string, refusals: ReadonlyArray<Outcome.Outcome>) =>
@@ -97,6 +107,8 @@ export const makeAdmit = ({
         return isThrottled ? throttled(admitted, key, [key, credential]) : admitted
       })
   })
+
+const isOfCredential = (key: string): boolean => key.startsWith("credential:")
 
 /** What holds something for as long as a call goes on, and what it does when that ends. */
 interface Holding {

@@ -48,6 +48,13 @@ export class CredentialTable {
     return undefined
   }
 
+  /** Has a credential use its circuit from its next request on: there is an override on it. */
+  add(key: string): void {
+    this.touch(key, this.seen.get(key) ?? { refusals: [], isRefused: true, at: 0 }, this.now())
+    this.seen.delete(key)
+    if (this.withCircuit.size > this.maxKeys) deleteFirst(this.withCircuit)
+  }
+
   /** Notes how a request ended for its credential. */
   settle(key: string, outcome: Outcome.Outcome): void {
     const used = this.withCircuit.get(key) ?? this.seen.get(key)

@@ -114,7 +114,8 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
     window: optional(duration("1 millis", "1 day")),
     algorithm: optional(Schema.Literals(["token-bucket", "fixed-window"])),
     maxWait: optional(duration("0 millis", "1 hour")),
-    maxWaiting: optional(integer(0, 100_000))
+    maxWaiting: optional(integer(0, 100_000)),
+    maxKeys: optional(integer(1, 10_000_000))
   })),
   credentials: optional(Schema.Struct({
     headers: optional(Schema.NonEmptyArray(Schema.NonEmptyString)),
@@ -243,7 +244,8 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
     window: millis(policy.rateLimit.window, "1 second"),
     algorithm: policy.rateLimit.algorithm ?? "token-bucket",
     maxWait: millis(policy.rateLimit.maxWait, "1 second"),
-    maxWaiting: policy.rateLimit.maxWaiting ?? 1_000
+    maxWaiting: policy.rateLimit.maxWaiting ?? 1_000,
+    maxKeys: policy.rateLimit.maxKeys ?? 10_000
   },
   credentials: policy.credentials === undefined ? undefined : {
     headers: policy.credentials.headers?.map((name) => name.toLowerCase()) ?? defaultHeaders,

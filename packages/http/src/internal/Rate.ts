@@ -2,10 +2,10 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { Throttled } from "../Throttled.ts"
+import { boundedLimiterStore } from "./boundedLimiterStore.ts"
 
 export interface ValidRate {
   readonly limit: number
@@ -13,6 +13,7 @@ export interface ValidRate {
   readonly algorithm: "token-bucket" | "fixed-window"
   readonly maxWait: number
   readonly maxWaiting: number
+  readonly maxKeys: number
 }
 
 /** Waits for the turn of a request. */
@@ -24,22 +25,23 @@ const patience = 1_000
 type Consume = RateLimiter.RateLimiter["consume"]
 
 /** That of the program may ask a store, which may hang; the one in memory answers at once. */
-const consumeOf: Effect.Effect<Consume> = Effect.flatMap(
-  Effect.serviceOption(RateLimiter.RateLimiter),
-  (ambient) =>
-    Option.isSome(ambient)
-      ? Effect.succeed((options) =>
-        Effect.timeoutOrElse(ambient.value.consume(options), { duration: patience, orElse: silent })
-      )
-      : Effect.zipWith(
-        Effect.provide(RateLimiter.make, Layer.fresh(RateLimiter.layerStoreMemory)),
-        Clock.Clock,
-        ({ consume }, clock) => {
-          const steady = steadied(clock)
-          return (options) => Effect.provideService(consume(options), Clock.Clock, steady)
-        }
-      )
-)
+const consumeOf = (maxKeys: number): Effect.Effect<Consume> =>
+  Effect.flatMap(
+    Effect.serviceOption(RateLimiter.RateLimiter),
+    (ambient) =>
+      Option.isSome(ambient)
+        ? Effect.succeed((options) =>
+          Effect.timeoutOrElse(ambient.value.consume(options), { duration: patience, orElse: silent })
+        )
+        : Effect.zipWith(
+          Effect.provideService(RateLimiter.make, RateLimiter.RateLimiterStore, boundedLimiterStore(maxKeys)),
+          Clock.Clock,
+          ({ consume }, clock) => {
+            const steady = steadied(clock)
+            return (options) => Effect.provideService(consume(options), Clock.Clock, steady)
+          }
+        )
+  )
 
 /** A clock whose wall time is no wall time: where that is set back, turns would not come until it is there again. */
 const steadied = (clock: Clock.Clock): Clock.Clock => {
@@ -66,8 +68,8 @@ const silent = () =>
 /** A limiter may be shared with others, who have keys of their own. */
 const prefix = "reclose/http/"
 
-export const makeRate = ({ algorithm, limit, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
-  Effect.map(consumeOf, (consume) => {
+export const makeRate = ({ algorithm, limit, maxKeys, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
+  Effect.map(consumeOf(maxKeys), (consume) => {
     /** How many wait for a turn, by key; there as long as somebody does. */
     const waiting = new Map<string, number>()
     const throttled = (key: string, waited: number) =>
