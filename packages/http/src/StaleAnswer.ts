@@ -119,7 +119,11 @@ export interface StalePolicy {
    * the process's own.
    */
   readonly salt?: string | undefined
-  /** Where answers are remembered, such as `LastGoodStore.make`. Default: in memory, for as long as the client lives. */
+  /**
+   * Where answers are remembered, such as `LastGoodStore.make`. Clients that share it share their answers: one that says who
+   * it is in no header, but by a certificate, needs one of its own, with another `prefix`. Default: in memory, for as long as
+   * the client lives.
+   */
   readonly lastGood?: LastGood<StoredAnswer> | undefined
 }
 

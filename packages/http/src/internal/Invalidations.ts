@@ -20,7 +20,7 @@ export class Invalidations {
   }
 
   /** Returns a point in the order of all invalidations, for `isAfter`. */
-  get order(): number {
+  get latest(): number {
     return this.count
   }
 

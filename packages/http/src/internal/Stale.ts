@@ -50,6 +50,9 @@ export type Stale = <E, R>(
 
 const nothing = new Uint8Array()
 
+/** How many resources and keys are noted whose answers were taken back, at least. */
+const maxNotes = 10_000
+
 export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect<Stale, PolicyError> =>
   Effect.gen(function*() {
     const lastGood = policy.lastGood ?? (yield* LastGood.memory<StoredAnswer>({ maxKeys: policy.maxKeys }))
@@ -57,14 +60,18 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
     const salt = policy.salt ?? (policy.lastGood === undefined ? processSalt() : "")
     const clock = yield* Clock.Clock
     const now = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-    const invalidations = new Invalidations(policy.maxKeys)
+    /** In which order answers were taken back, for responses that are under way meanwhile. */
+    const order = new Invalidations(maxNotes)
+    const written = new Invalidations(Math.max(policy.maxKeys, maxNotes))
+    /** Resources with answers in memory: as many as there are answers, at most. A store may hold answers of any. */
+    const kept = policy.lastGood === undefined ? new Set<string>() : undefined
 
     const isFailure = (exit: Exit.Exit<HttpClientResponse, unknown>) =>
       policy.when === "failed" && classify(exit, clock.currentTimeMillisUnsafe())._tag === "Failure"
 
     const forget = ({ key }: StaleKey): Effect.Effect<void> =>
       Effect.suspend(() => {
-        invalidations.add(key, now())
+        order.add(key, now())
         return reported(lastGood.forget(key), undefined)
       })
 
@@ -75,11 +82,17 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
       sentAt: number,
       answer: () => StoredAnswer
     ): Effect.Effect<void> =>
-      Effect.suspend(() =>
-        speaksAgainst(response) || invalidations.isAfter(key, sentAt) || invalidations.isAfter(resource, sentAt)
-          ? Effect.void
-          : reported(lastGood.remember(key, answer()), undefined)
-      )
+      Effect.suspend(() => {
+        if (speaksAgainst(response) || order.isAfter(key, sentAt) || order.isAfter(resource, sentAt)) return Effect.void
+        if (kept !== undefined) {
+          // In the order of the answers, so that a resource is dropped after them.
+          kept.delete(resource)
+          kept.add(resource)
+          const [oldest] = kept
+          if (kept.size > policy.maxKeys && oldest !== undefined) kept.delete(oldest)
+        }
+        return reported(lastGood.remember(key, answer()), undefined)
+      })
 
     const keep = (stale: StaleKey, response: HttpClientResponse, sentAt: number): Effect.Effect<HttpClientResponse> => {
       if (response.request.method === "HEAD") {
@@ -90,7 +103,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
         new KeptResponse(response, policy.maxBytes, (body) =>
           // Asked when the body is read, which may have been judged, too.
           remember(stale, response, sentAt, () => ({
-            headers: storedHeaders(response.headers, body, isDecoded(sourceOf(response))),
+            headers: storedHeaders(response.headers, body, isDecoded(sourceOf(response), body)),
             body
           })))
       )
@@ -104,7 +117,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
     ): { readonly age: Duration.Duration; readonly response: HttpClientResponse } | undefined => {
       const millis = Duration.toMillis(age)
       // Also what is no number.
-      if (!(millis <= policy.maxAge) || invalidations.covers(resource, now() - millis)) return undefined
+      if (!(millis <= policy.maxAge) || written.covers(resource, now() - millis)) return undefined
       const body: unknown = value.body
       if (!(body instanceof Uint8Array) || body.byteLength > policy.maxBytes) {
         throw new TypeError(`the body of a stored answer must be a Uint8Array of at most ${policy.maxBytes} bytes`)
@@ -148,7 +161,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
       stale: StaleKey
     ): Effect.Effect<HttpClientResponse, E, R> =>
       Effect.suspend(() => {
-        const sentAt = invalidations.order
+        const sentAt = order.latest
         return Effect.matchEffect(send, {
           onSuccess: (response) => {
             const exit = Exit.succeed(response)
@@ -178,7 +191,10 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
     ): Effect.Effect<HttpClientResponse, E, R> =>
       Effect.tap(send, ({ status }) =>
         Effect.sync(() => {
-          if (status >= 200 && status < 400) invalidations.add(resource, now())
+          if (status < 200 || status >= 400) return
+          order.add(resource, now())
+          // Notes of what has no answer would crowd out those of what has.
+          if (kept?.has(resource) !== false) written.add(resource, now())
         }))
 
     return (send, request, circuit) => {

@@ -16,6 +16,8 @@ const formats: Readonly<Record<string, string>> = {
   zstd: "zstd"
 }
 
+const zstdStart = [0x28, 0xb5, 0x2f, 0xfd]
+
 const codingsOf = ({ headers }: HttpClientResponse): ReadonlyArray<string> =>
   (headers["content-encoding"] ?? "").toLowerCase().split(",").map((coding) => coding.trim())
     .filter((coding) => coding !== "" && coding !== "identity")
@@ -24,10 +26,12 @@ const codingsOf = ({ headers }: HttpClientResponse): ReadonlyArray<string> =>
  * Whether the client has decoded a body already: `fetch` has, whose response is then no plain `Response` of a program.
  * To be asked when the body has been read: asking takes the response from its client's own clean-up.
  */
-export const isDecoded = (response: HttpClientResponse): boolean =>
+export const isDecoded = (response: HttpClientResponse, body: Uint8Array): boolean =>
   codingsOf(response).length > 0 &&
   Option.exists(toWeb(response), ({ type }) => type !== "default") &&
-  codingsOf(response).every((coding) => formats[coding] !== undefined)
+  codingsOf(response).every((coding) => formats[coding] !== undefined) &&
+  // Not every `fetch` decodes it, and this is how it starts.
+  !(codingsOf(response).includes("zstd") && zstdStart.every((byte, i) => body[i] === byte))
 
 /**
  * Returns the text of a whole body, decoded; `undefined` for one in a coding that the platform does not know, for one that
@@ -37,7 +41,7 @@ export const decodedText = (response: HttpClientResponse): Effect.Effect<string 
   const codings = codingsOf(response)
   if (codings.length === 0) return response.text
   return Effect.flatMap(response.arrayBuffer, (buffer) => {
-    if (isDecoded(response)) return response.text
+    if (isDecoded(response, new Uint8Array(buffer))) return response.text
     return Effect.orElseSucceed(Effect.tryPromise(() => decode(buffer, codings)), () => undefined)
   })
 }
