@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitStore, Policy, PolicyError, TripRule } from "@reclose/core"
+import { CircuitBreaker, CircuitOpen, CircuitStore, Policy, PolicyError, TripRule } from "@reclose/core"
 import { HttpBreaker, HttpOutcome, Throttled, TimeLimits } from "@reclose/http"
 import { Duration, Effect, Exit, Fiber, Layer, Schedule } from "effect"
 import { AiError } from "effect/ai"
@@ -154,7 +154,8 @@ describe("Effect's own judgement of what the service HttpClient fails with", () 
       assert.isFalse(HttpClient.isTransientError(error))
       assert.strictEqual(yield* outcomeOf(error), "Ignored")
       assert.isFalse(HttpOutcome.classify(Exit.fail(error), 0)._tag === "Failure")
-      assert.strictEqual(HttpBreaker.guardError(error)?._tag, "CircuitOpen")
+      assert.instanceOf(error.cause, CircuitOpen)
+      assert.strictEqual(HttpBreaker.guardError(error), error.cause)
       // As clients of models wrap it.
       assert.isTrue(error.reason._tag === "EncodeError")
       if (error.reason._tag !== "EncodeError") return
@@ -164,6 +165,33 @@ describe("Effect's own judgement of what the service HttpClient fails with", () 
       assert.isFalse(wrapped.isRetryable)
       assert.strictEqual(HttpBreaker.guardError(wrapped)?._tag, "CircuitOpen")
     }).pipe(Effect.provide(guardedOver(answering(200)))))
+
+  it.effect("a guard around it waits for its circuit, and fails with its error as it came", () =>
+    Effect.gen(function*() {
+      const codes = [500, 200]
+      const inner = HttpClient.make((request) =>
+        Effect.sync(() => HttpClientResponse.fromWeb(request, new Response(null, { status: codes.shift() ?? 200 })))
+      )
+      yield* Effect.gen(function*() {
+        const guarded = yield* HttpClient.HttpClient
+        const outer = (waitForCircuit: Duration.Input) =>
+          HttpBreaker.make(guarded, { key: () => "outer", retry: { waitForCircuit } })
+        yield* guarded.get("http://a.example/")
+        const impatient = yield* Effect.flip((yield* outer("1 second")).get("http://a.example/"))
+        assert.strictEqual(impatient._tag, "HttpClientError")
+        assert.strictEqual(HttpBreaker.guardError(impatient)?._tag, "CircuitOpen")
+        const fiber = yield* Effect.forkChild((yield* outer("1 minute")).get("http://a.example/"), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(fiber)).status, 200)
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(guardedOver(inner, {
+          breaker: { tripRule: TripRule.consecutive(1), openDuration: "5 seconds" }
+        }))
+      )
+    }))
 
   it.live("a request that finds no slot is neither retried nor counted", () =>
     Effect.gen(function*() {

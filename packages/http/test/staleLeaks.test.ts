@@ -1,7 +1,7 @@
 /** What one caller may see of another's, and of yesterday's: nothing that the dependency would not show it. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, LastGoodStore, Outcome, TripRule } from "@reclose/core"
-import { GuardedHttpClient, type HttpPolicy, StaleAnswer } from "@reclose/http"
+import { GuardedHttpClient, HttpPolicy, StaleAnswer } from "@reclose/http"
 import { Duration, Effect, Layer, Stream } from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse } from "effect/http"
 import { brotliCompressSync, deflateSync, gunzipSync, gzipSync, zstdCompressSync } from "node:zlib"
@@ -441,16 +441,27 @@ describe.each(clientNames)("a stale body is that of the fresh one, over %s", (cl
       })
   )
 
-  it.live("is not judged where it can't be decoded, and is its caller's all the same", () =>
+  const bomb = gzipSync(Buffer.alloc(20_000_000, "x"))
+
+  // `fetch` decodes by itself, and its caller has asked for all of it.
+  it.live.each<readonly [string, string, Buffer]>([
+    ["in a coding that nobody knows", "an-unknown-coding", Buffer.from("abc")],
+    ...(client === "fetch" ? [] : [
+      ["broken", "gzip", encoded.gzip.subarray(0, 20)] as const,
+      ["no such coding", "gzip", Buffer.from("abc")] as const,
+      ["far longer than it seems", "gzip", bomb] as const
+    ])
+  ])("is not judged where it is %s, and is its caller's all the same", ([, coding, body]) =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
       let judged = 0
       upstream.next.push((_, response) => {
-        response.writeHead(200, { "content-encoding": "an-unknown-coding" })
-        response.end("abc")
+        response.writeHead(200, { "content-encoding": coding })
+        response.end(body)
       })
       yield* Effect.gen(function*() {
-        assert.strictEqual(yield* textOf(get(upstream.url("/"))), "abc")
+        const response = yield* send(get(upstream.url("/")))
+        assert.isTrue(Buffer.from(yield* response.arrayBuffer).equals(body))
         assert.strictEqual(judged, 0)
       }).pipe(Effect.provide(guarded({
         client,
@@ -612,5 +623,30 @@ describe("what a store holds that is no answer", () => {
         yield* trip(upstream)
         assert.strictEqual(yield* endOf(get(upstream.url("/"))), "CircuitOpen")
       }).pipe(Effect.provide(guarded({ policy: { stale: { maxAge: "1 minute", lastGood } } })))
+    }))
+})
+
+describe("the policy of what callers may see", () => {
+  it.effect("is read from data, with every mistake named", () =>
+    Effect.gen(function*() {
+      const json = {
+        stale: { maxAge: "1 minute", vary: ["traceparent"], ignoreHeaders: ["x-nonce"], storePrivate: true, salt: "s" },
+        credentials: { maxKeys: 10, salt: "s" },
+        rateLimit: { limit: 1, maxKeys: 10 }
+      }
+      assert.deepStrictEqual<unknown>(yield* HttpPolicy.fromJson(json), json)
+      const error = yield* Effect.flip(HttpPolicy.fromJson({
+        stale: { maxAge: "1 minute", ignoreHeaders: [""], storePrivate: "yes", salt: "" },
+        credentials: { maxKeys: 0, salt: "" },
+        rateLimit: { limit: 1, maxKeys: 0.5 }
+      }))
+      assert.deepStrictEqual(error.issues.map(({ field }) => field).sort(), [
+        "credentials.maxKeys",
+        "credentials.salt",
+        "rateLimit.maxKeys",
+        "stale.ignoreHeaders.0",
+        "stale.salt",
+        "stale.storePrivate"
+      ])
     }))
 })

@@ -1,5 +1,5 @@
 /** Sends requests again, with leave of a budget. */
-import type { CircuitOpen } from "@reclose/core/CircuitOpen"
+import { CircuitOpen } from "@reclose/core/CircuitOpen"
 import type * as Outcome from "@reclose/core/Outcome"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import { type Budget, RetryBudget } from "@reclose/core/RetryBudget"
@@ -16,6 +16,7 @@ import type { Classify } from "../HttpOutcome.ts"
 import { isRepeatable, type RetryPolicy } from "../HttpRetry.ts"
 import { Throttled } from "../Throttled.ts"
 import { answerOf, discard } from "./discard.ts"
+import { guardError } from "./GuardError.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidRetry {
@@ -71,7 +72,15 @@ const retrying = <E, R>(
 ): Effect.Effect<HttpClientResponse, E, R> =>
   Effect.suspend(() => {
     let last: HttpClientResponse | undefined
-    const tried = Effect.tapError(attempt, (error) => Effect.sync(() => void (last = answerOf(error))))
+    // A guard below may have raised it, in an error of the service `HttpClient`.
+    let wrapped: { readonly error: E; readonly rejection: CircuitOpen } | undefined
+    const unwrapped = Effect.mapError(attempt, (error): E | CircuitOpen => {
+      const rejection = guardError(error)
+      if (!(rejection instanceof CircuitOpen)) return error
+      wrapped = { error, rejection }
+      return rejection
+    })
+    const tried = Effect.tapError(unwrapped, (error) => Effect.sync(() => void (last = answerOf(error))))
     const sent = Effect.flatMap(
       Effect.suspend(() => {
         const unwanted = last
@@ -114,7 +123,9 @@ const retrying = <E, R>(
       Effect.onInterrupt(() => last === undefined ? Effect.void : Effect.forkDetach(discard(last))),
       Effect.catch((error): Effect.Effect<HttpClientResponse, E> =>
         // What is no failed answer is one of the attempt's own errors; `instanceof` doesn't say so for a type parameter.
-        error instanceof FailedAnswer ? Effect.succeed(error.response) : Effect.fail(error as E)
+        error instanceof FailedAnswer
+          ? Effect.succeed(error.response)
+          : Effect.fail(wrapped?.rejection === error ? wrapped.error : error as E)
       )
     )
   })

@@ -56,10 +56,14 @@ const decode = async (buffer: ArrayBuffer, codings: ReadonlyArray<string>): Prom
   const decoder = new TextDecoder()
   let text = ""
   let length = 0
-  for await (const chunk of stream) {
-    length += chunk.byteLength
-    if (length > maxDecodedBytes) return undefined
-    text += decoder.decode(chunk, { stream: true })
+  const reader = stream.getReader()
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    length += read.value.byteLength
+    if (length > maxDecodedBytes) {
+      await reader.cancel()
+      return undefined
+    }
+    text += decoder.decode(read.value, { stream: true })
   }
   return text + decoder.decode()
 }
