@@ -15,7 +15,8 @@
  *
  * An answer belongs to the method, the URL with its user info and query, and all headers of the request but
  * `harmlessHeaders`. A caller with another credential, tenant or language in any header never gets it. Keys hold a hash of
- * all that.
+ * all that. What tells callers apart and is in no header of the request is not in the key: a certificate, or the cookies that
+ * a browser adds to `fetch`.
  *
  * A response that takes the place of a kept one without being kept itself drops it: a 401, 403, 404, 410 or any other 4xx but
  * 408, 425 and 429, a redirect, another 2xx, a 200 that must not be kept. So does a successful request of another method to

@@ -13,7 +13,7 @@ export const get = (url: string, headers: Record<string, string> = {}) =>
 export const send = (request: HttpClientRequest.HttpClientRequest) =>
   Effect.flatMap(GuardedHttpClient, (client) => client.execute(request))
 
-export const textOf = (request: HttpClientRequest.HttpClientRequest) =>
+const textOf = (request: HttpClientRequest.HttpClientRequest) =>
   Effect.flatMap(send(request), (response) => response.text)
 
 /** The text that a request comes to, or what it fails with. */

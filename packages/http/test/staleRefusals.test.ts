@@ -33,6 +33,20 @@ describe("a stale response of what is refused or gone", () => {
       policy: { stale: { maxAge: "1 minute", when: "failed" }, classify: { statuses: { [code]: "Failure" } } }
     }))))
 
+  it.live.each([["GET", "HEAD"], ["HEAD", "GET"]] as const)(
+    "is not served to a %s after a refusal of a %s",
+    ([kept, refused]) =>
+      Effect.gen(function*() {
+        const upstream = yield* makeUpstream()
+        const request = (method: "GET" | "HEAD") => HttpClientRequest.make(method)(upstream.url("/"))
+        upstream.next.push(ok("the secret"), status(404))
+        yield* endOf(request(kept))
+        yield* endOf(request(refused))
+        yield* trip(upstream)
+        assert.strictEqual(yield* endOf(request(kept)), "CircuitOpen")
+      }).pipe(Effect.provide(guarded({ policy })))
+  )
+
   it.live("is not served after a refusal that the client takes for an error", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

@@ -8,7 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { SpanNameGenerator, TracerDisabledWhen } from "effect/http/HttpClient"
-import type { HttpClientRequest } from "effect/http/HttpClientRequest"
+import { type HttpClientRequest, setMethod } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import type { Classify } from "../HttpOutcome.ts"
 import type { StoredAnswer } from "../StaleAnswer.ts"
@@ -74,6 +74,18 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
         order.add(key, now())
         return reported(lastGood.forget(key), undefined)
       })
+
+    /** What is refused to a GET is refused to a HEAD, and the other way round. */
+    const forgetRefused = (stale: StaleKey, request: HttpClientRequest): Effect.Effect<void> => {
+      const other = setMethod(request, request.method === "GET" ? "HEAD" : "GET")
+      return Effect.andThen(
+        forget(stale),
+        Effect.flatMap(
+          staleKey(other, policy.ignored, salt),
+          (stale) => stale === undefined ? Effect.void : forget(stale)
+        )
+      )
+    }
 
     /** Keeps an answer, unless it was judged a failure, or a later request was told that it no longer holds. */
     const remember = (
@@ -147,7 +159,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
       response: HttpClientResponse,
       sentAt: number
     ): Effect.Effect<HttpClientResponse> | undefined => {
-      if (isRefusal(response.status)) return Effect.as(forget(stale), response)
+      if (isRefusal(response.status)) return Effect.as(forgetRefused(stale, request), response)
       if (isMarkedStale(response) || speaksAgainst(response) || !isFinal(response.status)) return undefined
       return isStorable(response, request, policy)
         ? keep(stale, response, sentAt)
@@ -174,7 +186,9 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
           onFailure: (error) => {
             const exit = Exit.fail(error)
             const answer = answerOf(error)
-            if (answer !== undefined && isRefusal(answer.status)) return Effect.andThen(forget(stale), exit)
+            if (answer !== undefined && isRefusal(answer.status)) {
+              return Effect.andThen(forgetRefused(stale, request), exit)
+            }
             const raised = guardError(error)
             if (raised instanceof CircuitOpen) {
               return isOfCredential(raised, circuit) ? exit : recall(stale, request, circuit, exit)
