@@ -191,6 +191,18 @@ describe("a stale response of what is refused or gone", () => {
       assert.strictEqual(yield* endOf(request), "CircuitOpen")
     }).pipe(Effect.provide(guarded({ policy: { ...policy, timeLimits: { unread: "10 seconds" } } }))))
 
+  it.live("is not kept from a response that was sent before a later one and read after it", () =>
+    Effect.gen(function*() {
+      const upstream = yield* makeUpstream()
+      const request = get(upstream.url("/"))
+      upstream.next.push(ok("old"), ok("new"))
+      const old = yield* send(request)
+      assert.strictEqual(yield* endOf(request), "new")
+      assert.strictEqual(yield* old.text, "old")
+      yield* trip(upstream)
+      assert.strictEqual(yield* endOf(request), "new")
+    }).pipe(Effect.provide(guarded({ policy: { ...policy, timeLimits: { unread: "10 seconds" } } }))))
+
   it.live("is dropped from a store, too, so that no other process serves it", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

@@ -1,5 +1,5 @@
 /**
- * Which answers were invalidated, and when. Bounded: once a note is evicted, everything up to its time counts as
+ * Which answers were invalidated or replaced, and when. Bounded: once a note is evicted, everything up to its time counts as
  * invalidated, so that an eviction loses stale responses and never serves one that must not be.
  */
 interface Note {
@@ -19,20 +19,21 @@ export class Invalidations {
     this.maxKeys = maxKeys
   }
 
-  /** Returns a point in the order of all invalidations, for `isAfter`. */
-  get latest(): number {
-    return this.count
+  /** Returns the next point in the order of requests and invalidations, for `isAfter`. */
+  next(): number {
+    return ++this.count
   }
 
-  /** Notes that what was known of a key or a resource until `at` is no longer so. */
-  add(key: string, at: number): void {
+  /** Notes that what was known of a key or a resource until `at`, or before a request was sent, is no longer so. */
+  add(key: string, at: number, order: number = this.next()): void {
     this.notes.delete(key)
-    this.notes.set(key, { order: ++this.count, at })
+    this.notes.set(key, { order, at })
     if (this.notes.size <= this.maxKeys) return
     const [oldest] = this.notes
     if (oldest === undefined) return
     this.notes.delete(oldest[0])
-    this.evicted = oldest[1]
+    const { order: evicted, at: evictedAt } = oldest[1]
+    this.evicted = { order: Math.max(evicted, this.evicted.order), at: Math.max(evictedAt, this.evicted.at) }
   }
 
   /** Whether a key or a resource was invalidated after a request was sent. */

@@ -96,6 +96,8 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
     ): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (speaksAgainst(response) || order.isAfter(key, sentAt) || order.isAfter(resource, sentAt)) return Effect.void
+        // A response that was sent before this one, and is read later, is older.
+        order.add(key, now(), sentAt)
         if (kept !== undefined) {
           // In the order of the answers, so that a resource is dropped after them.
           kept.delete(resource)
@@ -173,7 +175,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
       stale: StaleKey
     ): Effect.Effect<HttpClientResponse, E, R> =>
       Effect.suspend(() => {
-        const sentAt = order.latest
+        const sentAt = order.next()
         return Effect.matchEffect(send, {
           onSuccess: (response) => {
             const exit = Exit.succeed(response)
