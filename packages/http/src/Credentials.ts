@@ -18,7 +18,7 @@
  * override on a circuit of this breaker holds from the next request on.
  *
  * The hash is the first 16 hexadecimal digits of a SHA-256 of the host, the credential and a salt. No key, span, log or
- * error holds a credential itself, and without the salt nobody can try out passwords on a key. By default each process has a
+ * error holds a credential itself, and without the salt no reader of a key can try out passwords. By default each process has a
  * salt of its own, so that processes which share a store don't share these circuits. Give all of them one `salt` for that.
  *
  * @since 0.1.0

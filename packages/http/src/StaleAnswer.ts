@@ -121,8 +121,8 @@ export interface StalePolicy {
    */
   readonly salt?: string | undefined
   /**
-   * Where answers are remembered, such as `LastGoodStore.make`. Clients that share it share their answers: one that says who
-   * it is in no header, but by a certificate, needs one of its own, with another `prefix`. Default: in memory, for as long as
+   * Where answers are remembered, such as `LastGoodStore.make`. Clients that share it share their answers: one that identifies itself by a
+   * certificate, and in no header, needs one of its own, with another `prefix`. Default: in memory, for as long as
    * the client lives.
    */
   readonly lastGood?: LastGood<StoredAnswer> | undefined

@@ -257,7 +257,7 @@ describe("a refused credential", () => {
       assert.strictEqual((yield* circuits).length, 3)
       for (let i = 0; i < 3; i++) yield* endOf(upstream.url("/status?code=401"), "Bearer wrong")
       assert.strictEqual(yield* endOf(upstream.url("/ok"), "Bearer wrong"), "CircuitOpen")
-      // Refused ones keep their places, so that nobody can make room by being refused.
+      // Refused ones keep their places, so that no caller can make room by being refused.
       for (let i = 0; i < 20; i++) {
         for (let again = 0; again < 3; again++) yield* endOf(upstream.url("/status?code=401"), `Bearer wrong ${i}`)
       }

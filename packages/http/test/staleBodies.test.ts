@@ -87,7 +87,7 @@ describe.each(clientNames)("a stale body is that of the fresh one, over %s", (cl
 
   // `fetch` decodes by itself, and its caller has asked for all of it.
   it.live.each<readonly [string, string, Buffer]>([
-    ["in a coding that nobody knows", "an-unknown-coding", Buffer.from("abc")],
+    ["in an unknown coding", "an-unknown-coding", Buffer.from("abc")],
     ...(client === "fetch" ? [] : [
       ["broken", "gzip", encoded.gzip.subarray(0, 20)] as const,
       ["no such coding", "gzip", Buffer.from("abc")] as const,
@@ -141,7 +141,7 @@ describe.each(clientNames)("a stale body is that of the fresh one, over %s", (cl
       assert.strictEqual(streamed, "untouched")
     }))
 
-  it.live("of a HEAD, which nobody reads, with its length and its coding", () =>
+  it.live("of a HEAD, whose body no caller reads, with its length and its coding", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()
       const request = HttpClientRequest.head(upstream.url("/"))

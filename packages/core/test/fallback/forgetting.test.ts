@@ -40,7 +40,7 @@ describe("a forgotten answer", () => {
       assert.deepStrictEqual(yield* here.recall(key), remembered(3, 0))
     }))
 
-  it.effect("is not recalled while the store has not been told, or never is", () =>
+  it.effect("is not recalled while the store has not noted that, or never does", () =>
     Effect.gen(function*() {
       const store = new TestStore()
       const quotes = yield* stored(store)

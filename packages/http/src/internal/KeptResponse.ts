@@ -5,7 +5,7 @@ import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import * as Stream from "effect/Stream"
 import { ForwardingResponse } from "./ForwardingResponse.ts"
 
-/** Keeps a body. It belongs to the one who keeps it: no reader holds its bytes. */
+/** Keeps a body. No reader of the response holds these bytes. */
 export type Keep = (body: Uint8Array) => Effect.Effect<void>
 
 export class KeptResponse extends ForwardingResponse {

@@ -87,7 +87,7 @@ export const makeStale = (policy: ValidStale, classify: Classify): Effect.Effect
       )
     }
 
-    /** Keeps an answer, unless it was judged a failure, or a later request was told that it no longer holds. */
+    /** Keeps an answer, unless it was judged a failure, or a later response has taken its place. */
     const remember = (
       { key, resource }: StaleKey,
       response: HttpClientResponse,

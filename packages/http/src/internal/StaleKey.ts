@@ -74,7 +74,7 @@ export const staleKey = (
     .sort(([one], [other]) => one < other ? -1 : 1)
   const text = JSON.stringify([request.method, resource, headers])
   return Effect.map(
-    // All of the hash: whoever could make two requests collide would read another caller's answer.
+    // All of the hash: a caller that could make two requests collide would read another caller's answer.
     fingerprint(text, 32, salt),
     (hash) => ({ key: `${new URL(resource).origin}/${hash}`, resource })
   )

@@ -13,7 +13,7 @@ export const fingerprint = (text: string, bytes: number, salt: string): Effect.E
 
 let salt: string | undefined
 
-/** Returns the salt of this process. Its hashes say nothing to anybody who does not know it, and no process shares it. */
+/** Returns the salt of this process. A hash reveals nothing without it, and no other process knows it. */
 export const processSalt = (): string => {
   if (salt !== undefined) return salt
   const bytes = globalThis.crypto.getRandomValues(new Uint8Array(16))
