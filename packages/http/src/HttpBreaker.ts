@@ -36,6 +36,7 @@ import { makeGuarded } from "./internal/Guarded.ts"
 import { guardError as findGuardError, toHttpClientError } from "./internal/GuardError.ts"
 import { readPolicy } from "./internal/HttpPolicyReader.ts"
 import { safeKey } from "./internal/SafeKey.ts"
+import { observeBody } from "./internal/Upload.ts"
 import type { Throttled } from "./Throttled.ts"
 import type { TimeLimitExceeded } from "./TimeLimits.ts"
 
@@ -162,10 +163,14 @@ export const make: <E, R>(
   .fnUntraced(function*<E, R>(client: HttpClient.HttpClient.With<E, R>, policy: HttpPolicy = {}) {
     const valid = yield* readPolicy(policy)
     const guarded = yield* makeGuarded(valid)
-    return HttpClient.transform(client, (send, request) => {
+    const transformed = HttpClient.transform(client, (send, request) => {
       const key = valid.key(request) ?? ""
-      return guarded(send, request, key === "" ? undefined : safeKey(key))
+      const observed = observeBody(request)
+      const sent = observed === request ? send : client.postprocess(Effect.succeed(observed))
+      return guarded(sent, observed, key === "" ? undefined : safeKey(key))
     })
+    // Before the rest of the program has seen it, since `HttpClient.withScope` knows requests by their identity.
+    return HttpClient.mapRequest(transformed, observeBody)
   })
 
 /**
@@ -210,7 +215,10 @@ export const layer = (
       const client = yield* HttpClient.HttpClient
       const guarded = yield* make(client, policy)
       return Context.make(GuardedHttpClient, guarded).pipe(
-        Context.add(HttpClient.HttpClient, toHttpClient(guarded, client.preprocess))
+        Context.add(
+          HttpClient.HttpClient,
+          toHttpClient(guarded, (request) => Effect.map(client.preprocess(request), observeBody))
+        )
       )
     })
   )

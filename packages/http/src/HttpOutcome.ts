@@ -157,8 +157,8 @@ export const ofCredential = (
 }
 
 /** A failure that asks for as much time as its response does. */
-const failed = ({ headers }: HttpClientResponse, now: number, soft: boolean): Outcome.Outcome =>
-  Outcome.failure({ retryAfter: RetryAfter.fromHeaders(headers, now), soft })
+const failed = (response: HttpClientResponse, now: number, soft: boolean): Outcome.Outcome =>
+  Outcome.failure({ retryAfter: RetryAfter.fromResponse(response, now), soft })
 
 const ofStatus = (status: number): OutcomeName => {
   if (status >= 100 && status < 400) return "Success"

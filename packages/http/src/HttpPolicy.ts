@@ -43,7 +43,8 @@ export interface HttpPolicy {
   readonly classifyBody?: ((response: HttpClientResponse, body: string) => Outcome.Outcome) | undefined
   /**
    * When a successful call is over: with the end of the body, or with the headers, for endpoints that stream for longer
-   * than a trial may take (`halfOpen.maxDuration`). Default `"body"`.
+   * than a trial may take (`halfOpen.maxDuration`). With `"headers"`, a body that breaks off counts nowhere; its time limits
+   * hold all the same. Default `"body"`.
    */
   readonly settleOn?: "headers" | "body" | undefined
   /** How long a request may take, part by part. */

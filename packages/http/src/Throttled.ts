@@ -11,8 +11,8 @@ import * as Duration from "effect/Duration"
  *
  * **Details**
  *
- * A request has its place until its call is over: that is mostly the end of its body, and sooner with `settleOn: "headers"`,
- * for a stream of events, and where nobody reads on for longer than `timeLimits.unread`.
+ * A request has its place until its call is over: that is mostly the end of its body, also of a stream of events. It is sooner
+ * with `settleOn: "headers"`, and where the caller does not read on for longer than `timeLimits.unread`.
  *
  * @category models
  * @since 0.1.0
@@ -28,6 +28,11 @@ export interface ConcurrencyPolicy {
 
 /**
  * How many requests of a circuit's key may be sent in a time.
+ *
+ * **Details**
+ *
+ * If the dependency answers 429 with `Retry-After`, requests of the same key wait for that time, up to 1 hour, whatever
+ * `classify` says. A request that would wait for longer than `maxWait` fails at once.
  *
  * **Gotchas**
  *
@@ -67,6 +72,8 @@ export interface RatePolicy {
  * - `limit`: how many there may be.
  * - `waited`: how long the request has waited: `maxWait`, or zero if it made no sense to, because that would not have been
  *   enough, or too many waited already.
+ * - `retryAfter`: how long the dependency asks to be sent nothing, if it has answered a request with 429 and `Retry-After`;
+ *   up to 1 hour. Otherwise `undefined`.
  *
  * It says nothing about the dependency: no circuit counts it, and it is not retried.
  *
@@ -100,9 +107,15 @@ export class Throttled extends Data.TaggedError("Throttled")<{
   readonly by: "concurrency" | "rateLimit"
   readonly limit: number
   readonly waited: Duration.Duration
+  readonly retryAfter?: Duration.Duration | undefined
 }> {
   override get message(): string {
-    const { by, key, limit } = this
+    const { by, key, limit, retryAfter } = this
+    if (retryAfter !== undefined) {
+      return `A request to ${JSON.stringify(key)} was not sent: the dependency answered 429 and asked to wait, ${
+        Duration.format(retryAfter)
+      } from now; send it later, or raise ${by}.maxWait`
+    }
     const what = by === "concurrency" ? `place: ${limit} at once` : `turn: ${limit} in a window`
     const waited = Duration.isZero(this.waited) ? "" : `, and that was so for ${Duration.format(this.waited)}`
     return `A request to ${

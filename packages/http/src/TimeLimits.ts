@@ -9,6 +9,21 @@
  * Connecting is part of the wait for headers, since clients don't tell the two apart. To bound it more tightly, say so to
  * the client: `NodeHttpClient.layerUndiciOptions({ connect: { timeout: 1_000 } })`.
  *
+ * **Sending a request's body.** The limit `headers` begins when the body is sent. Clients don't report that, so a body has the
+ * time that its size takes at 1 Mbit/s (131,072 bytes a second), and `headers` after that:
+ *
+ * - Up to 64 KiB: no time of its own.
+ * - A body in memory: its whole size. 10 MiB have 80 seconds, and then `headers`.
+ * - A stream: from the last piece that the client took, what buffers may still hold of it, 64 seconds at most. The time in
+ *   which the client waits for the stream's next piece does not count, and a stream that fails is not the dependency's failure.
+ * - A stream of the platform in `HttpBody.raw`: the same. It is sent as an `HttpBody.stream`.
+ *
+ * So a dependency that reads nothing is detected after `headers` and at most this time.
+ *
+ * A stream of events is a body of the type `text/event-stream`, `application/x-ndjson`, `application/jsonl`,
+ * `application/json-seq` or `application/vnd.amazon.eventstream`, with which model APIs answer. Its defaults are longer than
+ * those of other bodies; a limit that a policy sets holds for every body.
+ *
  * **Gotchas**
  *
  * A connection that isn't there yet is the client's: undici and `fetch` go on with it for 10 seconds unless told otherwise,
@@ -31,16 +46,19 @@ import { redactUrl } from "effect/http/UrlParams"
  * @since 0.1.0
  */
 export interface TimeLimits {
-  /** From sending a request to the headers of its answer, connecting included. Default 30 seconds. */
+  /**
+   * How long a dependency may take to send the headers of its response, once the request is sent; connecting included.
+   * Default 30 seconds. Sending a body longer than 64 KiB has time of its own, see the module.
+   */
   readonly headers?: Duration.Input | undefined
   /**
    * How long a reader may wait for a body in all: time in which a stream's reader asks for nothing doesn't count. Default
-   * 1 minute; raise it for downloads.
+   * 1 minute; raise it for downloads. Without this field, a stream of events may take as long as it likes.
    */
   readonly body?: Duration.Input | undefined
   /**
-   * How long the reader of a stream may wait for one more piece of it. Default 30 seconds. It doesn't bound `text`, `json`
-   * and whatever else reads a body at once, which clients do in one step.
+   * How long the reader of a stream may wait for one more piece of it. Default 30 seconds; 2 minutes for a stream of events.
+   * It doesn't bound `text`, `json` and whatever else reads a body at once, which clients do in one step.
    */
   readonly bodyIdle?: Duration.Input | undefined
   /**
@@ -48,7 +66,10 @@ export interface TimeLimits {
    * that, but no longer counts. Default 1 second.
    */
   readonly unread?: Duration.Input | undefined
-  /** From sending a request to the end of its body, retries inside the breaker included. Default none: the others bound it. */
+  /**
+   * From the start of a request to the end of its response's body, retries inside the breaker included. Default none: the
+   * others bound it, except a request's own body stream that does not go on.
+   */
   readonly call?: Duration.Input | undefined
 }
 
@@ -134,4 +155,6 @@ export const exceeded = (request: HttpClientRequest, limit: TimeLimit, millis: n
 /** The limits in milliseconds; undefined where there is none. */
 export interface ValidTimeLimits extends Readonly<Record<TimeLimit, number | undefined>> {
   readonly unread: number
+  /** Those of the body of a stream of events. */
+  readonly events: Readonly<Record<"body" | "bodyIdle", number | undefined>>
 }

@@ -39,9 +39,15 @@ const later = (stream: Stream, run: () => void) => {
 /** What each path answers. */
 const answers: Record<string, (stream: Stream) => void> = {
   "/ok": answer,
+  // Reads the request's body, from a while later on, before it answers.
+  "/upload": (stream) => {
+    const timer = setTimeout(() => stream.on("end", () => answer(stream)).resume(), 700)
+    stream.on("close", () => clearTimeout(timer))
+  },
   // Never answers.
   "/hang": () => {},
   "/hang-body": begin,
+  "/events": (stream) => begin(stream, { "content-type": "text/event-stream" }),
   "/reset": (stream) => stream.close(NGHTTP2_INTERNAL_ERROR),
   // Says that it has not even begun.
   "/refused": (stream) => stream.close(NGHTTP2_REFUSED_STREAM),

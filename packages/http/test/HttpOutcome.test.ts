@@ -64,8 +64,8 @@ describe("HttpOutcome.classify", () => {
     assert.deepStrictEqual(outcome._tag === "Failure" ? outcome.retryAfter : undefined, Duration.seconds(7))
   })
 
-  it("a wish that makes no sense is none", () => {
-    const outcome = HttpOutcome.classify(answer(503, { "retry-after": "99999999999" }), 0)
+  it("a Retry-After that is neither seconds nor a date is none", () => {
+    const outcome = HttpOutcome.classify(answer(503, { "retry-after": "soon" }), 0)
     assert.deepStrictEqual(outcome, Outcome.failure({ soft: false }))
   })
 

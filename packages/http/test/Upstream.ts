@@ -40,7 +40,7 @@ export const status =
   }
 
 /** Sends these bytes instead of a response, and closes the connection. */
-const raw = (text: string): Answer => (request) => {
+export const raw = (text: string): Answer => (request) => {
   request.socket.end(text)
 }
 

@@ -269,32 +269,6 @@ describe("the body of an answer", () => {
       // Of the clients, this one looks at it.
     }).pipe(inSitu("node:http")))
 
-  it.live("a stream of events is a success with its headers, and may be silent", () =>
-    Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      const response = yield* get(upstream.url("/events"))
-      const fiber = yield* Effect.forkChild(Stream.runDrain(response.stream))
-      yield* settled(response.url, { succeeded: 1 })
-      yield* Effect.sleep("400 millis")
-      assert.isUndefined(fiber.pollUnsafe())
-      yield* Fiber.interrupt(fiber)
-      assert.isTrue(yield* until(() => upstream.sockets.size === 0))
-      yield* settled(response.url, { succeeded: 1 })
-    }).pipe(inSitu("undici", { timeLimits: { bodyIdle: "100 millis" } })))
-
-  it.live("a stream of events is one however its type is written", () =>
-    Effect.gen(function*() {
-      const upstream = yield* makeUpstream()
-      upstream.next.push((_, response) => {
-        response.writeHead(200, { "content-type": "Text/Event-Stream;charset=utf-8" })
-        response.write("data: 1\n\n")
-      })
-      const response = yield* get(upstream.url("/"))
-      const fiber = yield* Effect.forkChild(Stream.runDrain(response.stream))
-      yield* settled(response.url, { succeeded: 1 })
-      yield* Fiber.interrupt(fiber)
-    }).pipe(inSitu("undici")))
-
   it.live("settles with the headers where a policy says so", () =>
     Effect.gen(function*() {
       const upstream = yield* makeUpstream()

@@ -14,6 +14,7 @@ import type { Throttled } from "../Throttled.ts"
 import type { Call } from "./Call.ts"
 import { CredentialTable } from "./CredentialTable.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
+import type { Pauses } from "./Pauses.ts"
 import { makePlaces } from "./Places.ts"
 import { makeRate } from "./Rate.ts"
 
@@ -29,15 +30,14 @@ export type Admit = (
   request: HttpClientRequest
 ) => Effect.Effect<Admission, CircuitOpen | Throttled>
 
-export const makeAdmit = ({
-  concurrency,
-  credentials,
-  rateLimit
-}: Policy): Effect.Effect<Admit, never, CircuitBreaker | Scope.Scope> =>
+export const makeAdmit = (
+  { concurrency, credentials, rateLimit }: Policy,
+  pauses: Pauses | undefined
+): Effect.Effect<Admit, never, CircuitBreaker | Scope.Scope> =>
   Effect.gen(function*() {
     const breaker = yield* CircuitBreaker
     const places = concurrency === undefined ? undefined : yield* makePlaces(concurrency)
-    const rate = rateLimit === undefined ? undefined : yield* makeRate(rateLimit)
+    const rate = rateLimit === undefined ? undefined : yield* makeRate(rateLimit, pauses)
 
     /** Has a call wait for a place and a turn, unless one of its circuits rejects it anyway. */
     const throttled = <E>(

@@ -8,21 +8,23 @@ import type { Admission } from "@reclose/core/Admission"
 import * as Outcome from "@reclose/core/Outcome"
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { DecodeError, HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
+import { DecodeError, EncodeError, HttpClientError, isHttpClientError } from "effect/http/HttpClientError"
 import type { HttpClientRequest } from "effect/http/HttpClientRequest"
 import type { HttpClientResponse } from "effect/http/HttpClientResponse"
 import { type Classify, isOfReader, ofCredential } from "../HttpOutcome.ts"
 import { exceeded, type TimeLimit, type TimeLimitExceeded } from "../TimeLimits.ts"
 import { decodedText } from "./contentCoding.ts"
 import { Waiting } from "./Deadlines.ts"
-import { answerOf } from "./discard.ts"
+import { answerOf, discard } from "./discard.ts"
 import { GuardedResponse } from "./GuardedResponse.ts"
-import type { Limit, Limits } from "./Limits.ts"
+import type { BodyLimits, Limit, Limits } from "./Limits.ts"
+import { CurrentUpload, Upload } from "./Upload.ts"
+import { orDie } from "./userCode.ts"
 
 /** What the calls of a client have in common. */
 export interface Calls {
@@ -31,6 +33,7 @@ export interface Calls {
   readonly classify: Classify
   readonly classifyBody: ((response: HttpClientResponse, body: string) => Outcome.Outcome) | undefined
   readonly settleOn: "headers" | "body"
+  readonly isHalfOpen: (key: string) => Effect.Effect<boolean>
 }
 
 /** Makes an effect interruptible again, where its surroundings were. */
@@ -39,12 +42,17 @@ export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect
 export class Call extends Waiting<Limit> {
   private readonly calls: Calls
   private readonly request: HttpClientRequest
+  /** Of its circuit; undefined without one. */
+  private readonly key: string | undefined
   /** Who has let it through, and hears how it ends. */
   private admission: Admission | undefined = undefined
   /** The sending of the request, while it waits for the dependency. */
   private sending: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private upload: Upload | undefined = undefined
   /** Why the sending was interrupted. */
   private late: TimeLimitExceeded | undefined = undefined
+  /** Whether it was interrupted while the client waited for the stream of the request's body. */
+  private isCallersDelay = false
   /** Who waits for the body at present. A response may be handed to several, so none of them may end another one's time. */
   private readonly readings = new Set<Reading>()
   private isSent = false
@@ -55,12 +63,15 @@ export class Call extends Waiting<Limit> {
   private outcome: Outcome.Outcome = Outcome.ignored
   /** Once it is there, also where the client takes it for an error. */
   private response: HttpClientResponse | undefined = undefined
+  /** When the response was there. */
+  private since = 0
   private defect: Cause.Cause<never> | undefined = undefined
 
-  constructor(calls: Calls, request: HttpClientRequest) {
+  constructor(calls: Calls, request: HttpClientRequest, key: string | undefined) {
     super()
     this.calls = calls
     this.request = request
+    this.key = key
   }
 
   /** Sends the request and waits for the response. */
@@ -78,11 +89,15 @@ export class Call extends Waiting<Limit> {
         this.release()
         return resume(Effect.interrupt)
       }
-      limits.headers?.begin(this)
       if (limits.call !== undefined) limits.call.begin(this.total = new TotalTime(this))
-      const fiber = Effect.runForkWith(context)(send)
+      const fiber = Effect.runForkWith(this.observed(context))(send)
       this.sending = fiber
-      fiber.addObserver((exit) => resume(this.answered(exit)))
+      fiber.addObserver((exit) => {
+        const answered = orDie(() => this.answered(exit))
+        // `answered` throws, for example, if a client returns no response. Releases what the call still holds.
+        if (answered._tag === "Failure") this.admission?.release()
+        resume(answered)
+      })
       return Fiber.interrupt(fiber)
     })
   }
@@ -101,15 +116,34 @@ export class Call extends Waiting<Limit> {
     })
   }
 
+  /** Begins the wait for the headers, once the request's body is sent. */
+  private observed<R>(context: Context.Context<R>): Context.Context<R> {
+    const { calls: { clock, limits }, request } = this
+    if (request.body._tag === "Empty") {
+      limits.headers?.begin(this)
+      return context
+    }
+    this.upload = new Upload(this, clock, limits, Context.get(context, CurrentUpload))
+    this.upload.start(request)
+    return Context.add(context, CurrentUpload, this.upload)
+  }
+
   private answered<E>(exit: Exit.Exit<HttpClientResponse, E>): Exit.Exit<HttpClientResponse, E | TimeLimitExceeded> {
     this.sending = undefined
+    const { upload } = this
+    upload?.end()
     if (exit._tag === "Success") {
       const response = exit.value
       this.response = response
+      this.since = this.now()
       this.isOpen = this.judge(exit) && this.calls.settleOn === "body" && !isBodiless(response)
       if (this.isOpen) this.calls.limits.unread.begin(this)
       else this.settle()
-      if (this.defect !== undefined) return Exit.failCause(this.defect)
+      if (this.defect !== undefined) {
+        // Without its response the caller cannot close the connection.
+        Effect.runFork(discard(response))
+        return Exit.failCause(this.defect)
+      }
       return Exit.succeed(isRedirect(response) ? response : new GuardedResponse(response, this))
     }
     if (this.late === undefined && Cause.hasInterruptsOnly(exit.cause)) {
@@ -118,7 +152,12 @@ export class Call extends Waiting<Limit> {
     }
     this.response = answerOf(exit.cause.reasons.find(Cause.isFailReason)?.error)
     const cause: Cause.Cause<E | TimeLimitExceeded> = this.late === undefined ? exit.cause : Cause.fail(this.late)
-    this.judge(Exit.failCause(cause))
+    // The caller's own stream did not go on, which says nothing about the dependency.
+    if (this.isCallersDelay) {
+      this.release()
+      return Exit.failCause(cause)
+    }
+    this.judge(upload?.failure === undefined ? Exit.failCause(cause) : this.unsent(upload.failure))
     this.settle()
     return Exit.failCause(this.defect === undefined ? cause : Cause.combine(cause, this.defect))
   }
@@ -140,6 +179,7 @@ export class Call extends Waiting<Limit> {
     for (const reading of this.readings) reading.expire(limit)
     if (this.sending === undefined) return
     this.late = this.exceeded(limit)
+    this.isCallersDelay = this.upload?.isProducing === true
     this.sending.interruptUnsafe()
   }
 
@@ -192,6 +232,7 @@ export class Call extends Waiting<Limit> {
     limit: "body" | "bodyIdle",
     response: HttpClientResponse,
     onExit: (exit: Exit.Exit<A, E | HttpClientError>) => void,
+    limits: BodyLimits = this.calls.limits,
     waited = 0
   ): Effect.Effect<A, E | HttpClientError> {
     return Effect.withFiber((reader) =>
@@ -201,17 +242,19 @@ export class Call extends Waiting<Limit> {
         this.readings.add(reading)
         // Somebody reads, so the call is no longer unread; that ends here even where reading has no limit.
         this.deadlines?.end(this)
-        this.calls.limits[limit]?.begin(reading)
-        const watch = limit === "bodyIdle" ? this.watchRest(reading, waited) : undefined
+        limits[limit]?.begin(reading)
+        const watch = limit === "bodyIdle" ? this.watchRest(reading, limits, waited) : undefined
         fiber.addObserver((ended) => {
           reading.deadlines?.end(reading)
           watch?.interruptUnsafe()
           this.readings.delete(reading)
-          const exit = reading.late === undefined
+          const exit: Exit.Exit<A, E | HttpClientError> = reading.late === undefined
             ? ended
-            : Exit.fail(this.decodeError(response, this.exceeded(reading.late)))
-          onExit(exit)
-          resume(exit)
+            : Exit.fail(this.decodeError(response, this.exceeded(reading.late, limits)))
+          resume(orDie(() => {
+            onExit(exit)
+            return exit
+          }))
         })
         return Fiber.interrupt(fiber)
       })
@@ -219,12 +262,27 @@ export class Call extends Waiting<Limit> {
   }
 
   /** What is left of the whole body's limit differs by reader: a timer of its own, where it is less than for a piece. */
-  private watchRest(reading: Reading, waited: number): Fiber.Fiber<void> | undefined {
-    const { body, bodyIdle } = this.calls.limits
+  private watchRest(reading: Reading, { body, bodyIdle }: BodyLimits, waited: number): Fiber.Fiber<void> | undefined {
     if (body === undefined || bodyIdle === undefined || body.millis - waited >= bodyIdle.millis) return undefined
     return Effect.runFork(
       Effect.map(this.calls.clock.sleep(Duration.millis(body.millis - waited)), () => reading.expire("body"))
     )
+  }
+
+  /** The limits of a body that is read as a stream. */
+  limitsOf(response: HttpClientResponse): BodyLimits {
+    return isEventStream(response) ? this.calls.limits.events : this.calls.limits
+  }
+
+  /**
+   * Settles a probe whose stream of events still delivers after 10 seconds. Its circuit would open again after
+   * `halfOpen.maxDuration`, which a healthy stream may well take.
+   */
+  settleDelivering(limits: BodyLimits): Effect.Effect<void> | undefined {
+    const { key } = this
+    if (limits !== this.calls.limits.events || key === undefined || !this.isOpen) return undefined
+    if (this.now() - this.since < provenAfter) return undefined
+    return Effect.map(this.calls.isHalfOpen(key), (isHalfOpen) => isHalfOpen ? this.end(Exit.void) : undefined)
   }
 
   /** The reader does something else; if for long, the call ends as it stands. */
@@ -237,13 +295,22 @@ export class Call extends Waiting<Limit> {
   }
 
   /** The error of a reader that has waited for longer than `body` in all; undefined if it has not. */
-  tooLate(waited: number, response: HttpClientResponse): HttpClientError | undefined {
-    const { body } = this.calls.limits
-    return body === undefined || waited < body.millis ? undefined : this.decodeError(response, this.exceeded("body"))
+  tooLate(waited: number, response: HttpClientResponse, limits: BodyLimits): HttpClientError | undefined {
+    const { body } = limits
+    return body === undefined || waited < body.millis
+      ? undefined
+      : this.decodeError(response, this.exceeded("body", limits))
   }
 
-  private exceeded(limit: TimeLimit): TimeLimitExceeded {
-    return exceeded(this.request, limit, this.calls.limits[limit]?.millis ?? 0)
+  private exceeded(limit: TimeLimit, limits?: BodyLimits): TimeLimitExceeded {
+    const deadlines = limit === "body" || limit === "bodyIdle" ? limits?.[limit] : this.calls.limits[limit]
+    return exceeded(this.request, limit, deadlines?.millis ?? 0)
+  }
+
+  /** What a body that could not be sent is judged by: clients differ in what they fail with. */
+  private unsent(failure: Cause.Cause<unknown>): Exit.Exit<never, HttpClientError> {
+    const { request } = this
+    return Exit.fail(new HttpClientError({ reason: new EncodeError({ request, cause: Cause.squash(failure) }) }))
   }
 
   private decodeError(response: HttpClientResponse, cause: TimeLimitExceeded): HttpClientError {
@@ -323,6 +390,14 @@ class TotalTime extends Waiting<Limit> {
     this.call.abandon()
   }
 }
+
+/** How long a probe's stream of events has to deliver before it counts as a success, in milliseconds. */
+const provenAfter = 10_000
+
+const eventStreams =
+  /^(?:text\/event-stream|application\/(?:x-ndjson|jsonl|json-seq|vnd\.amazon\.eventstream))(?:\s*;|\s*$)/i
+
+const isEventStream = ({ headers }: HttpClientResponse): boolean => eventStreams.test(headers["content-type"] ?? "")
 
 /** Redirects have bodies that nobody reads. */
 const isBodiless = ({ request, status }: HttpClientResponse): boolean =>

@@ -30,7 +30,7 @@ export const makeGuard = (calls: Calls, admit: Admit): Guarded => {
   const annotated = makeAnnotated()
   return <E, R>(send: Effect.Effect<HttpClientResponse, E, R>, request: HttpClientRequest, key: string | undefined) =>
     Effect.contextWith((context: Context.Context<R>): Effect.Effect<HttpClientResponse, Failed<E>> => {
-      const call = new Call(calls, request)
+      const call = new Call(calls, request, key)
       if (key === undefined) return call.send(send, context, undefined)
       const admitted = admit(call, key, request)
       if (isAtOnce(admitted)) {

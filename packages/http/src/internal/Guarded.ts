@@ -1,14 +1,15 @@
 /** Puts together what a policy says, in the order in which it applies. */
-import type { CircuitBreaker } from "@reclose/core/CircuitBreaker"
+import { CircuitBreaker } from "@reclose/core/CircuitBreaker"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { makeAdmit } from "./Admission.ts"
+import { type Admit, makeAdmit } from "./Admission.ts"
 import type { Calls } from "./Call.ts"
 import { type Guarded, makeGuard } from "./Guard.ts"
 import type { ValidPolicy } from "./HttpPolicyReader.ts"
 import { makeLimits } from "./Limits.ts"
+import { Pauses } from "./Pauses.ts"
 import { makeRetry } from "./Retry.ts"
 import { makeStale } from "./Stale.ts"
 
@@ -16,12 +17,15 @@ type CallPolicy = Pick<ValidPolicy, "classify" | "classifyBody" | "settleOn" | "
 
 const makeCalls = (
   { classify, classifyBody, settleOn, timeLimits }: CallPolicy
-): Effect.Effect<Calls, never, Scope.Scope> =>
-  Effect.zipWith(
-    Clock.Clock,
-    makeLimits(timeLimits),
-    (clock, limits) => ({ limits, clock, classify, classifyBody, settleOn })
-  )
+): Effect.Effect<Calls, never, CircuitBreaker | Scope.Scope> =>
+  Effect.gen(function*() {
+    const breaker = yield* CircuitBreaker
+    const clock = yield* Clock.Clock
+    const limits = yield* makeLimits(timeLimits)
+    const isHalfOpen = (key: string) =>
+      Effect.map(Effect.orDie(breaker.state(key)), ({ phase }) => phase === "HalfOpen")
+    return { limits, clock, classify, classifyBody, settleOn, isHalfOpen }
+  })
 
 export const makeGuarded = Effect.fnUntraced(function*(
   policy: ValidPolicy
@@ -35,7 +39,18 @@ export const makeGuarded = Effect.fnUntraced(function*(
 const makeRetried = Effect.fnUntraced(function*(
   policy: ValidPolicy
 ): Effect.fn.Return<Guarded, PolicyError, CircuitBreaker | Scope.Scope> {
-  const admit = yield* makeAdmit(policy)
+  const pauses = policy.rateLimit === undefined ? undefined : yield* Pauses.make
+  const admit = yield* makeAdmit(policy, pauses)
+  const guarded = yield* makeWithRetry(policy, admit)
+  return pauses === undefined
+    ? guarded
+    : (send, request, key) => guarded(key === undefined ? send : pauses.observe(key, send), request, key)
+})
+
+const makeWithRetry = Effect.fnUntraced(function*(
+  policy: ValidPolicy,
+  admit: Admit
+): Effect.fn.Return<Guarded, PolicyError, CircuitBreaker | Scope.Scope> {
   const { classify, retry, timeLimits } = policy
   if (retry === undefined) return makeGuard(yield* makeCalls(policy), admit)
   const retried = yield* makeRetry(retry, classify)
@@ -62,4 +77,9 @@ const makeRetried = Effect.fnUntraced(function*(
   }
 })
 
-const unlimited = { headers: undefined, body: undefined, bodyIdle: undefined }
+const unlimited = {
+  headers: undefined,
+  body: undefined,
+  bodyIdle: undefined,
+  events: { body: undefined, bodyIdle: undefined }
+}

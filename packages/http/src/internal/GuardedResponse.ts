@@ -42,11 +42,7 @@ export class GuardedResponse extends ForwardingResponse {
   get stream(): Stream.Stream<Uint8Array, HttpClientError> {
     return Stream.suspend(() => {
       const { call, original } = this
-      // A stream of events has no end, and is silent for as long as nothing happens.
-      if (original.headers["content-type"]?.toLowerCase().startsWith("text/event-stream") === true) {
-        call.end(Exit.void)
-        return original.stream
-      }
+      const limits = call.limitsOf(original)
       return Stream.transformPull(original.stream, (pull, scope) => {
         let waited = 0
         const isHeard = call.take()
@@ -58,11 +54,14 @@ export class GuardedResponse extends ForwardingResponse {
             if (exit._tag === "Failure") end(isDone(exit.cause) ? Exit.void : exit)
             else call.pause()
           }
-          return call.await(pull, "bodyIdle", original, ended, waited)
+          return call.await(pull, "bodyIdle", original, ended, limits, waited)
         })
         const bounded = Effect.flatMap(next, (chunk) => {
-          const late = call.tooLate(waited, original)
-          if (late === undefined) return Effect.succeed(chunk)
+          const late = call.tooLate(waited, original, limits)
+          if (late === undefined) {
+            const settled = call.settleDelivering(limits)
+            return settled === undefined ? Effect.succeed(chunk) : Effect.as(settled, chunk)
+          }
           end(Exit.fail(late))
           return Effect.fail(late)
         })

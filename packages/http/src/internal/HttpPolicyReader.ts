@@ -22,6 +22,7 @@ import type { ValidRate } from "./Rate.ts"
 import type { ValidRetry } from "./Retry.ts"
 import type { ValidStale } from "./Stale.ts"
 import { harmlessHeaders } from "./StaleKey.ts"
+import { checkKey, checkOutcome } from "./userCode.ts"
 
 /** A policy with every field valid and present, durations in milliseconds. */
 export interface ValidPolicy extends Pick<Calls, "classify" | "classifyBody" | "settleOn"> {
@@ -230,8 +231,8 @@ export const config = (path: string): Effect.Effect<HttpPolicy, PolicyError | Co
 
 const complete = (policy: HttpPolicy): ValidPolicy => ({
   key: toKey(policy.key),
-  classify: typeof policy.classify === "function" ? policy.classify : HttpOutcome.classifier(policy.classify),
-  classifyBody: policy.classifyBody,
+  classify: toClassify(policy.classify),
+  classifyBody: toClassifyBody(policy.classifyBody),
   settleOn: policy.settleOn ?? "body",
   retry: policy.retry === undefined ? undefined : completeRetry(policy.retry),
   concurrency: policy.concurrency === undefined ? undefined : {
@@ -268,6 +269,10 @@ const complete = (policy: HttpPolicy): ValidPolicy => ({
     body: millis(policy.timeLimits?.body, "1 minute"),
     bodyIdle: millis(policy.timeLimits?.bodyIdle, "30 seconds"),
     unread: millis(policy.timeLimits?.unread, "1 second"),
+    events: {
+      body: policy.timeLimits?.body === undefined ? undefined : millis(policy.timeLimits.body, "1 day"),
+      bodyIdle: millis(policy.timeLimits?.bodyIdle, "2 minutes")
+    },
     call: policy.timeLimits?.call === undefined ? undefined : millis(policy.timeLimits.call, "1 day")
   }
 })
@@ -296,8 +301,18 @@ const completeRetry = (retry: RetryPolicy): ValidRetry => ({
 const millis = (input: Duration.Input | undefined, otherwise: Span): number =>
   Duration.toMillis(Duration.fromInputUnsafe(input ?? otherwise))
 
+const toClassify = (classify: HttpPolicy["classify"]): HttpOutcome.Classify =>
+  typeof classify === "function"
+    ? (exit, now) => checkOutcome("classify", classify(exit, now))
+    : HttpOutcome.classifier(classify)
+
+const toClassifyBody = (classifyBody: HttpPolicy["classifyBody"]): HttpPolicy["classifyBody"] =>
+  classifyBody === undefined
+    ? undefined
+    : (response, body) => checkOutcome("classifyBody", classifyBody(response, body))
+
 const toKey = (key: HttpPolicy["key"]): CircuitKey.CircuitKey => {
-  if (typeof key === "function") return key
+  if (typeof key === "function") return (request) => checkKey(key(request))
   if (key === undefined || key === "origin") return CircuitKey.origin
   return key === "guessedRoutes" ? CircuitKey.guessedRoutes() : CircuitKey.routes(key.routes, { method: key.method })
 }

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as RateLimiter from "effect/persistence/RateLimiter"
 import { Throttled } from "../Throttled.ts"
 import { boundedLimiterStore } from "./boundedLimiterStore.ts"
+import type { Pauses } from "./Pauses.ts"
 
 export interface ValidRate {
   readonly limit: number
@@ -68,29 +69,50 @@ const silent = () =>
 /** A limiter may be shared with others, who have keys of their own. */
 const prefix = "reclose/http/"
 
-export const makeRate = ({ algorithm, limit, maxKeys, maxWait, maxWaiting, window }: ValidRate): Effect.Effect<Rate> =>
+export const makeRate = (
+  { algorithm, limit, maxKeys, maxWait, maxWaiting, window }: ValidRate,
+  pauses: Pauses | undefined
+): Effect.Effect<Rate> =>
   Effect.map(consumeOf(maxKeys), (consume) => {
     /** How many wait for a turn, by key; there as long as somebody does. */
     const waiting = new Map<string, number>()
-    const throttled = (key: string, waited: number) =>
-      Effect.fail(new Throttled({ key, by: "rateLimit", limit, waited: Duration.millis(waited) }))
+    const throttled = (key: string, waited: number) => {
+      const pause = Math.ceil(pauses?.remaining(key) ?? 0)
+      return Effect.fail(
+        new Throttled({
+          key,
+          by: "rateLimit",
+          limit,
+          waited: Duration.millis(waited),
+          retryAfter: pause === 0 ? undefined : Duration.millis(pause)
+        })
+      )
+    }
 
     /** Tries until it has waited for as long as it may: others who wait may be quicker. */
-    const turn = (key: string, waited: number): Effect.Effect<void, Throttled> =>
-      consume({ key: prefix + key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" })
-        .pipe(
-          Effect.asVoid,
-          Effect.catch(({ reason }) => {
-            if (reason._tag === "RateLimitStoreError") {
-              // Fails open: the limiter's store is not the dependency.
-              return Effect.logWarning(`A request for ${key} is not limited: ${reason.message}`)
-            }
-            const wait = Math.max(1, Duration.toMillis(reason.retryAfter))
-            if (waited + wait > maxWait) return throttled(key, waited)
-            const next = Effect.delay(Effect.suspend(() => turn(key, waited + wait)), Duration.millis(wait))
-            return waited === 0 ? inLine(key, next) : next
-          })
-        )
+    const turn = (key: string, waited: number): Effect.Effect<void, Throttled> => {
+      const pause = pauses?.remaining(key) ?? 0
+      return pause > 0 ?
+        retry(key, waited, Math.ceil(pause)) :
+        consume({ key: prefix + key, limit, window: Duration.millis(window), algorithm, onExceeded: "fail" })
+          .pipe(
+            Effect.asVoid,
+            Effect.catch(({ reason }) => {
+              if (reason._tag === "RateLimitStoreError") {
+                // Fails open: the limiter's store is not the dependency.
+                return Effect.logWarning(`A request for ${key} is not limited: ${reason.message}`)
+              }
+              return retry(key, waited, Math.max(1, Duration.toMillis(reason.retryAfter)))
+            })
+          )
+    }
+
+    /** Tries again after a wait, in milliseconds, if it may wait for that long. */
+    const retry = (key: string, waited: number, wait: number): Effect.Effect<void, Throttled> => {
+      if (waited + wait > maxWait) return throttled(key, waited)
+      const next = Effect.delay(Effect.suspend(() => turn(key, waited + wait)), Duration.millis(wait))
+      return waited === 0 ? inLine(key, next) : next
+    }
 
     /** Waits, if there is room. Who gets a turn at once waits for nothing, and takes none. */
     const inLine = (key: string, next: Effect.Effect<void, Throttled>): Effect.Effect<void, Throttled> =>

@@ -3,6 +3,7 @@ import { CircuitOpen } from "@reclose/core/CircuitOpen"
 import type * as Outcome from "@reclose/core/Outcome"
 import type { PolicyError } from "@reclose/core/PolicyError"
 import { type Budget, RetryBudget } from "@reclose/core/RetryBudget"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -88,9 +89,9 @@ const retrying = <E, R>(
         return unwanted === undefined ? tried : Effect.andThen(discard(unwanted), tried)
       }),
       (response): Effect.Effect<HttpClientResponse, FailedAnswer> => {
+        last = response
         const outcome = judge(Exit.succeed(response))
         if (outcome._tag !== "Failure") return Effect.succeed(response)
-        last = response
         return Effect.fail(new FailedAnswer(response, outcome))
       }
     )
@@ -119,8 +120,10 @@ const retrying = <E, R>(
       },
       waitForCircuit: policy.waitForCircuit
     }).pipe(
-      // Who goes while waiting for a retry leaves behind an answer that nobody will read. That ends by itself.
-      Effect.onInterrupt(() => last === undefined ? Effect.void : Effect.forkDetach(discard(last))),
+      // A caller that is interrupted while it waits, or gets a defect, cannot close the connection of the last response.
+      Effect.onError((cause) =>
+        last === undefined || Cause.hasFails(cause) ? Effect.void : Effect.forkDetach(discard(last))
+      ),
       Effect.catch((error): Effect.Effect<HttpClientResponse, E> =>
         // What is no failed answer is one of the attempt's own errors; `instanceof` doesn't say so for a type parameter.
         error instanceof FailedAnswer
