@@ -139,6 +139,7 @@ export type HandleRecord<E, R> = (record: AwsLambda.SQSRecord) => Effect.Effect<
  *     receiptHandle: `handle of ${body}`,
  *     body,
  *     attributes: { ApproximateReceiveCount: "1", ApproximateFirstReceiveTimestamp: String(Date.now()) },
+ *     messageAttributes: {},
  *     eventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:calls"
  *   })
  *   const event = { Records: ["quotes", "news"].map(record) } as unknown as Parameters<typeof SqsBatch.process>[0]

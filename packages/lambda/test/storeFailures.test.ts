@@ -128,7 +128,7 @@ describe("the line of an invocation whose store fails", () => {
         })
       ))
       const [service] = yield* invoke(succeed())
-      assert.deepInclude((service?.["storeFailures"] as ReadonlyArray<unknown>)[0], {
+      assert.deepInclude((service?.["storeFailures"] as ReadonlyArray<unknown> | undefined)?.[0], {
         event: "StoreFailed",
         operation: "read",
         reason: "Defect",
