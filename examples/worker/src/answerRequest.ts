@@ -41,7 +41,8 @@ export const answerRequest = (event: LambdaFunctionURLEvent): Effect.Effect<
       TimeLimitExceeded: (error) => Effect.succeed(late(error)),
       CircuitOpen: ({ key, message, retryAfter }) =>
         Effect.succeed(json(503, { circuit: key, reason: message }, {
-          "retry-after": String(Math.ceil(Duration.toSeconds(retryAfter)))
+          // With 0 a client would be back at once.
+          "retry-after": String(Math.max(1, Math.ceil(Duration.toSeconds(retryAfter))))
         }))
     })
   )
