@@ -149,7 +149,10 @@ describe("the function's URL", () => {
       assert.match(body.reason, /connection refused/)
     }))
 
-  it.effect.each<[Duration.Input, string]>([["30 seconds", "30"], ["1200 millis", "2"], ["1 millis", "1"], ["0 millis", "1"]])(
+  it.effect.each<[Duration.Input, string]>([["30 seconds", "30"], ["1200 millis", "2"], ["1 millis", "1"], [
+    "0 millis",
+    "1"
+  ]])(
     "answers 503 while the circuit is open for %s, with Retry-After in whole seconds",
     ([retryAfter, seconds]) =>
       Effect.gen(function*() {

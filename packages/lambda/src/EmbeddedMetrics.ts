@@ -126,9 +126,9 @@ export const Sink: Context.Reference<{
  * into the log, `transitions`: the last 20 with `from`, `to`, `reason` and `time`, also those that were learned.
  *
  * Where the store failed, both hold `storeFailures`: for each operation and reason, `event` (`StoreFailed`), `operation`,
- * `reason`, `message`, the number of `circuits`, and one `circuit` of them. A record that was counted under another trip
- * rule or written by another release is there, too, with the reason as its `event`. It is no failure: the store did what it
- * was asked, so `StoreFailures` does not count it.
+ * `reason`, `message`, the number of `circuits`, and one `circuit` of them. `recordMismatches` lists in the same way records
+ * that were counted under another trip rule or written by another release. The store did what it was asked, so
+ * `StoreFailures` does not count them.
  *
  * A key is written as `toDimensionValue` of `@reclose/cloudwatch` spells it: what is outside of printable ASCII is
  * percent-encoded, and what is longer than 255 characters then ends with a hash.
@@ -203,7 +203,7 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
     }))
 
     const emit = Effect.gen(function*() {
-      const { circuits, leftOut, service, storeFailures } = yield* taken
+      const { circuits, leftOut, notes, service } = yield* taken
       const timestamp = yield* Clock.currentTimeMillis
       if (service === undefined) return
       const base = { timestamp, namespace: options.namespace ?? namespace }
@@ -213,14 +213,14 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
           ...base,
           dimensions: { [dimensions.service]: serviceValue },
           metrics: service,
-          properties: { ...(leftOut === 0 ? {} : { circuitsLeftOut: leftOut }), ...unlessEmpty({ storeFailures }) }
+          properties: { ...(leftOut === 0 ? {} : { circuitsLeftOut: leftOut }), ...withoutEmpty(notes) }
         }),
-        ...circuits.map(({ label, metrics, storeFailures, transitions }) =>
+        ...circuits.map(({ label, metrics, notes }) =>
           toDocument({
             ...base,
             dimensions: { [dimensions.service]: serviceValue, [dimensions.circuit]: label },
             metrics,
-            properties: unlessEmpty({ transitions, storeFailures })
+            properties: withoutEmpty(notes)
           })
         )
       ])
@@ -230,7 +230,7 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
     yield* add({ name: "write the metrics", run: emit })
   }))
 
-const unlessEmpty = (lists: Readonly<Record<string, ReadonlyArray<unknown>>>) =>
+const withoutEmpty = (lists: { readonly [name: string]: ReadonlyArray<unknown> }) =>
   Object.fromEntries(Object.entries(lists).filter(([, list]) => list.length > 0))
 
 const issuesOf = (options: Options): ReadonlyArray<PolicyIssue> => {

@@ -152,10 +152,20 @@ describe("a record of another trip rule, in a store that works", () => {
       for (let times = 0; times < 5; times++) {
         const lines = yield* invoke(succeed())
         for (const line of lines) assert.isUndefined(metricsOf(line)["StoreFailures"] || undefined)
-        told.push(...(lines[0]?.["storeFailures"] as ReadonlyArray<{ event: string }> ?? []).map(({ event }) => event))
+        told.push(...(lines[0]?.["recordMismatches"] as ReadonlyArray<unknown> | undefined ?? []))
+        assert.isUndefined(lines[0]?.["storeFailures"])
         yield* TestClock.adjust("1 minute")
       }
-      assert.deepStrictEqual(told, ["ForeignPolicy"])
+      assert.deepStrictEqual(told, [{
+        event: "RecordMismatch",
+        operation: "read",
+        reason: "ForeignPolicy",
+        message:
+          "the record was counted under another trip rule, so its counts are left alone and only its phase holds: " +
+          "give all processes that use the key one rule, or a store prefix each",
+        circuit: "quotes",
+        circuits: 1
+      }])
     }).pipe(Effect.scoped))
 })
 
@@ -179,8 +189,11 @@ describe("a record of another format, in a store that works", () => {
       for (let times = 0; times < 3; times++) {
         const [service] = yield* invoke(succeed())
         assert.strictEqual(service?.["StoreFailures"], 0)
-        told.push(...(service?.["storeFailures"] as ReadonlyArray<{ event: string }> ?? []).map(({ event }) => event))
+        told.push(
+          ...(service?.["recordMismatches"] as ReadonlyArray<{ event: string; reason: string }> | undefined ?? [])
+            .map(({ event, reason }) => [event, reason])
+        )
       }
-      assert.deepStrictEqual(told, ["ForeignVersion"])
+      assert.deepStrictEqual(told, [["RecordMismatch", "ForeignVersion"]])
     }).pipe(Effect.scoped))
 })

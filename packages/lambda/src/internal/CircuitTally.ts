@@ -4,7 +4,7 @@ import type { CircuitEvent, Transition } from "@reclose/core/CircuitEvent"
 import type { CallCounts, CircuitState } from "@reclose/core/CircuitState"
 import * as Option from "effect/Option"
 import type { Metrics } from "./EmbeddedFormat.ts"
-import { isDifference, type StoreFailure, toStoreFailure, toWritten, type WrittenFailure } from "./storeFailures.ts"
+import { isMismatch, type StoreFailure, toStoreFailure, toWritten, type WrittenFailure } from "./storeFailures.ts"
 
 type Counts = { -readonly [Name in MetricName]: number }
 
@@ -18,11 +18,14 @@ export interface ToldTransition {
   readonly override?: string
 }
 
+type KeyedFailure = readonly [key: string, failure: StoreFailure]
+
 interface Part {
   readonly label: string
   readonly counts: Counts
   transitions: ReadonlyArray<ToldTransition>
-  readonly failures: Array<readonly [key: string, failure: StoreFailure]>
+  readonly failures: Array<KeyedFailure>
+  readonly mismatches: Array<KeyedFailure>
 }
 
 /** What a circuit has gone through since it was last told. */
@@ -31,15 +34,20 @@ interface Changes {
   transitions: ReadonlyArray<ToldTransition>
 }
 
+type Notes = {
+  readonly storeFailures: ReadonlyArray<WrittenFailure>
+  readonly recordMismatches: ReadonlyArray<WrittenFailure>
+}
+
 export interface Told {
   /** Undefined if there is nothing to tell of. */
   readonly service: Metrics | undefined
-  readonly storeFailures: ReadonlyArray<WrittenFailure>
+  /** What the line of the service says beside its metrics. */
+  readonly notes: Notes
   readonly circuits: ReadonlyArray<{
     readonly label: string
     readonly metrics: Metrics
-    readonly transitions: ReadonlyArray<ToldTransition>
-    readonly storeFailures: ReadonlyArray<WrittenFailure>
+    readonly notes: Notes & { readonly transitions: ReadonlyArray<ToldTransition> }
   }>
   /** How many circuits had something to tell and were not told of by themselves. */
   readonly leftOut: number
@@ -56,7 +64,7 @@ export class CircuitTally {
   private readonly failing = new Map<string, StoreFailure>()
   private readonly failed = new Map<string, StoreFailure>()
   /** Circuits whose records the store holds and this process does not use, since it was last told. */
-  private readonly different = new Map<string, StoreFailure>()
+  private readonly mismatched = new Map<string, StoreFailure>()
   /** How many events it was given. */
   recorded = 0
 
@@ -72,10 +80,10 @@ export class CircuitTally {
       }
       case "StoreFailed": {
         const failure = toStoreFailure(event)
-        if (isDifference(failure)) {
+        if (isMismatch(failure)) {
           // The store has answered, so it does not fail for this circuit any more.
           this.failing.delete(event.key)
-          this.different.set(event.key, failure)
+          this.mismatched.set(event.key, failure)
           return
         }
         this.failing.set(event.key, failure)
@@ -112,7 +120,7 @@ export class CircuitTally {
       Option.match(label(key), {
         onNone: () => undefined,
         onSome: (label) => {
-          const part = parts.get(label) ?? { label, counts: noCounts(), transitions: [], failures: [] }
+          const part = parts.get(label) ?? { label, counts: noCounts(), transitions: [], failures: [], mismatches: [] }
           parts.set(label, part)
           return part
         }
@@ -152,26 +160,30 @@ export class CircuitTally {
     for (const [key, failure] of this.failed) {
       count(key, { [names.storeFailures]: 1 })?.failures.push([key, failure])
     }
-    for (const [key, failure] of this.different) count(key, {})?.failures.push([key, failure])
-    const storeFailures = toWritten([...this.failed, ...this.different])
+    for (const [key, failure] of this.mismatched) count(key, {})?.mismatches.push([key, failure])
+    const notes = notesOf(this.failed, this.mismatched)
 
-    const isSilent = this.changes.size === 0 && storeFailures.length === 0 &&
+    const isSilent = this.changes.size === 0 && notes.recordMismatches.length === 0 &&
       Object.values(service).every((count) => count === 0)
     this.told = told
     this.changes.clear()
     this.failed.clear()
-    this.different.clear()
-    if (isSilent) return { service: undefined, storeFailures, circuits: [], leftOut: 0 }
+    this.mismatched.clear()
+    if (isSilent) return { service: undefined, notes, circuits: [], leftOut: 0 }
     const ordered = [...parts.values()].sort((one, other) => weightOf(other) - weightOf(one))
-    const circuits = ordered.slice(0, maxCircuits).map(({ counts, failures, label, transitions }) => ({
+    const circuits = ordered.slice(0, maxCircuits).map(({ counts, failures, label, mismatches, transitions }) => ({
       label,
       metrics: withoutZeros(counts),
-      transitions,
-      storeFailures: toWritten(failures)
+      notes: { transitions, ...notesOf(failures, mismatches) }
     }))
-    return { service, storeFailures, circuits, leftOut: ordered.length - circuits.length }
+    return { service, notes, circuits, leftOut: ordered.length - circuits.length }
   }
 }
+
+const notesOf = (failures: Iterable<KeyedFailure>, mismatches: Iterable<KeyedFailure>): Notes => ({
+  storeFailures: toWritten("StoreFailed", failures),
+  recordMismatches: toWritten("RecordMismatch", mismatches)
+})
 
 const noCounts = (): Counts => ({
   CircuitOpened: 0,

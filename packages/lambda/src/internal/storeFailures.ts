@@ -11,7 +11,7 @@ export interface StoreFailure {
 
 /** Failures of one kind, as they are written: what to look for in logs, what failed and why, and for how many circuits. */
 export interface WrittenFailure extends StoreFailure {
-  readonly event: string
+  readonly event: "StoreFailed" | "RecordMismatch"
   /** One of the circuits: missing where the store can't be listened to, which is about no circuit. */
   readonly circuit?: string
   readonly circuits: number
@@ -34,11 +34,12 @@ const shorten = (text: string): string => text.length <= maxMessage ? text : `${
  * Whether the store did what it was asked, and holds a record that this process does not use: counted under another trip
  * rule, or written by another release. It lasts as long as a rollout, and is no outage.
  */
-export const isDifference = ({ reason }: StoreFailure): boolean =>
+export const isMismatch = ({ reason }: StoreFailure): boolean =>
   reason === "ForeignPolicy" || reason === "ForeignVersion"
 
-/** Groups failures by operation and reason: at most five groups, in the order in which they came. */
+/** Groups events of one name by operation and reason: at most five groups, in the order in which they came. */
 export const toWritten = (
+  event: "StoreFailed" | "RecordMismatch",
   failures: Iterable<readonly [key: string, failure: StoreFailure]>
 ): ReadonlyArray<WrittenFailure> => {
   const groups = new Map<string, WrittenFailure>()
@@ -46,7 +47,7 @@ export const toWritten = (
     const kind = `${failure.operation} ${failure.reason}`
     const group = groups.get(kind)
     groups.set(kind, {
-      event: isDifference(failure) ? failure.reason : "StoreFailed",
+      event,
       ...(group ?? { ...failure, ...(key === "" ? {} : { circuit: key }) }),
       circuits: (group?.circuits ?? 0) + (key === "" ? 0 : 1)
     })
