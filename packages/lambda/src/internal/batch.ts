@@ -55,8 +55,11 @@ const renewedFrom = ({ messageAttributes }: AwsLambda.SQSRecord, name: string): 
   messageAttributes[name]?.stringValue
 
 /** How often a message was received, as itself and as those that it was renewed from. */
-const allReceivesOf = (record: AwsLambda.SQSRecord): number =>
-  receivesOf(record) + Number(renewedFrom(record, "reclose.receives") ?? 0)
+const allReceivesOf = (record: AwsLambda.SQSRecord): number => {
+  const earlier = Number(renewedFrom(record, "reclose.receives") ?? 0)
+  // Anybody who may send to the queue can set the attribute.
+  return receivesOf(record) + (Number.isSafeInteger(earlier) ? Math.max(0, earlier) : 0)
+}
 
 export const runBatch = <E, R>(
   event: AwsLambda.SQSEvent,

@@ -246,6 +246,21 @@ describe("a message whose circuit is forced open", () => {
       assert.deepStrictEqual(visibleIn(world.queue, 0), [hour])
     }).pipe(withoutSpread, Effect.provide(Breakers())))
 
+  it.effect.each(["many", "NaN", "-5", "1e309", ""])(
+    "is kept back for 5 minutes to an hour if an attribute is no count: %j",
+    (text) =>
+      Effect.gen(function*() {
+        const world = worldOf()
+        world.queue.send({
+          body: "quotes",
+          attributes: { "reclose.receives": { dataType: "String", stringValue: text } }
+        }, 0)
+        yield* forceOpen("quotes")
+        yield* run(world, guarded, { retention: "1 day" })
+        assert.deepStrictEqual(visibleIn(world.queue, 0), [300_000])
+      }).pipe(withoutSpread, Effect.provide(Breakers()))
+  )
+
   /** Holds a circuit open for so many hours, with a poller that looks every minute. */
   const repair = (world: World, hours: number, options: SqsBatch.Options = {}) =>
     Effect.gen(function*() {
