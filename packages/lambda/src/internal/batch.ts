@@ -57,7 +57,7 @@ const renewedFrom = ({ messageAttributes }: AwsLambda.SQSRecord, name: string): 
 /** How often a message was received, as itself and as those that it was renewed from. */
 const allReceivesOf = (record: AwsLambda.SQSRecord): number => {
   const earlier = Number(renewedFrom(record, "reclose.receives") ?? 0)
-  // Anybody who may send to the queue can set the attribute.
+  // A sender to the queue can set the attribute, too.
   return receivesOf(record) + (Number.isSafeInteger(earlier) ? Math.max(0, earlier) : 0)
 }
 

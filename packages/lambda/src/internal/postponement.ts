@@ -32,7 +32,7 @@ const shortest = 1
  * it is received once more, and half of the last two minutes, so that it does not come back again and again. A message that
  * should be gone is kept by its queue for longer than the options say.
  */
-const withinLife = (left: number): number => left <= 0 ? Number.POSITIVE_INFINITY : Math.max(left - allowance, left / 2)
+const withinLife = (left: number): number => left > 0 ? Math.max(left - allowance, left / 2) : Number.POSITIVE_INFINITY
 
 /**
  * Returns for how many seconds a message is made invisible, at least 1: until the moment, and not past the 12 hours after

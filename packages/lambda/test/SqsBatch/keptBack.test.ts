@@ -246,7 +246,7 @@ describe("a message whose circuit is forced open", () => {
       assert.deepStrictEqual(visibleIn(world.queue, 0), [hour])
     }).pipe(withoutSpread, Effect.provide(Breakers())))
 
-  it.effect.each(["many", "NaN", "-5", "1e309", ""])(
+  it.effect.each(["many", "NaN", "-5", "1e309"])(
     "is kept back for 5 minutes to an hour if an attribute is no count: %j",
     (text) =>
       Effect.gen(function*() {
