@@ -68,6 +68,17 @@ describe("a message that is sent anew", () => {
       assert.deepStrictEqual(visibleIn(world.queue, 1_020_000), [hour - 900_000])
     }).pipe(withoutSpread, Effect.provide(Breakers({ openDuration: "1 hour" }))))
 
+  it.effect("is not delayed for longer than its queue keeps it", () =>
+    Effect.gen(function*() {
+      const world = worldOf({ retention: 300 })
+      yield* sendAll(world.queue, ["quotes"])
+      yield* worn(world)
+      yield* run(world, rejected, { renew, retention: "5 minutes" })
+      assert.deepStrictEqual(visibleIn(world.queue, 120_000), [240_000])
+      yield* TestClock.adjust("4 minutes")
+      assert.strictEqual(yield* run(world, () => Effect.void), 1)
+    }).pipe(withoutSpread, Effect.provide(Breakers({ openDuration: "1 hour" }))))
+
   it.effect("is kept back instead while it has receives left", () =>
     Effect.gen(function*() {
       const world = worldOf()
