@@ -138,7 +138,7 @@ describe("the line of an invocation whose store fails", () => {
 })
 
 describe("a record of another trip rule, in a store that works", () => {
-  it.effect("is told once, and is no failure of the store", () =>
+  it.effect("is listed once, and is no failure of the store", () =>
     Effect.gen(function*() {
       const memory = Layer.succeedContext(yield* Layer.build(CircuitStore.layerMemory))
       const other = yield* CircuitBreaker.make({ ...policy, tripRule: TripRule.consecutive(1) }).pipe(
@@ -148,15 +148,15 @@ describe("a record of another trip rule, in a store that works", () => {
       yield* other.flush
       yield* TestClock.adjust("20 seconds")
       const invoke = yield* start(memory)
-      const told: Array<unknown> = []
+      const listed: Array<unknown> = []
       for (let times = 0; times < 5; times++) {
         const lines = yield* invoke(succeed())
         for (const line of lines) assert.isUndefined(metricsOf(line)["StoreFailures"] || undefined)
-        told.push(...(lines[0]?.["recordMismatches"] as ReadonlyArray<unknown> | undefined ?? []))
+        listed.push(...(lines[0]?.["recordMismatches"] as ReadonlyArray<unknown> | undefined ?? []))
         assert.isUndefined(lines[0]?.["storeFailures"])
         yield* TestClock.adjust("1 minute")
       }
-      assert.deepStrictEqual(told, [{
+      assert.deepStrictEqual(listed, [{
         event: "RecordMismatch",
         operation: "read",
         reason: "ForeignPolicy",
@@ -170,7 +170,7 @@ describe("a record of another trip rule, in a store that works", () => {
 })
 
 describe("a record of another format, in a store that works", () => {
-  it.live("is told once, and is no failure of the store", () =>
+  it.live("is listed once, and is no failure of the store", () =>
     Effect.gen(function*() {
       const item = {
         key: { S: "quotes" },
@@ -185,15 +185,15 @@ describe("a record of another format, in a store that works", () => {
       )
       const failure = yield* Effect.flip(CircuitRecord.fromText("quotes", item.record.S))
       assert.strictEqual(failure.reason, "ForeignVersion")
-      const told: Array<unknown> = []
+      const listed: Array<unknown> = []
       for (let times = 0; times < 3; times++) {
         const [service] = yield* invoke(succeed())
         assert.strictEqual(service?.["StoreFailures"], 0)
-        told.push(
+        listed.push(
           ...(service?.["recordMismatches"] as ReadonlyArray<{ event: string; reason: string }> | undefined ?? [])
             .map(({ event, reason }) => [event, reason])
         )
       }
-      assert.deepStrictEqual(told, [["RecordMismatch", "ForeignVersion"]])
+      assert.deepStrictEqual(listed, [["RecordMismatch", "ForeignVersion"]])
     }).pipe(Effect.scoped))
 })

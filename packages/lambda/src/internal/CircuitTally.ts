@@ -63,7 +63,7 @@ export class CircuitTally {
   /** For which circuits the store fails, and for which it has failed since it was last told. */
   private readonly failing = new Map<string, StoreFailure>()
   private readonly failed = new Map<string, StoreFailure>()
-  /** Circuits whose records the store holds and this process does not use, since it was last told. */
+  /** Circuits whose records the store has held in a form or by a rule of other instances, since lines were last written. */
   private readonly mismatched = new Map<string, StoreFailure>()
   /** How many events it was given. */
   recorded = 0

@@ -50,7 +50,7 @@ const longestEnd = 1_000
 /** By how much a message may come later than it has to wait, at most, in milliseconds. */
 const longestSpread = 60_000
 
-/** What an attribute of ours tells of the messages that this one was renewed from. */
+/** Returns the attribute that a renewal has set on a message. */
 const renewedFrom = ({ messageAttributes }: AwsLambda.SQSRecord, name: string): string | undefined =>
   messageAttributes[name]?.stringValue
 

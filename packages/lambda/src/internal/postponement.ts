@@ -50,7 +50,7 @@ export const visibilitySeconds = ({ invokedAt, now, record, retention, until }: 
   )
 }
 
-/** Returns for how many seconds a message that is sent anew is delayed, 1 to 900. */
+/** Returns for how many seconds a renewed message is delayed, 1 to 900. */
 export const delaySeconds = (until: number, now: number, retention: number | undefined): number => {
   const kept = retention === undefined ? Number.POSITIVE_INFINITY : Math.floor(withinLife(retention) / 1_000)
   return Math.max(shortest, Math.min(longestDelay, Math.ceil((until - now) / 1_000), kept))

@@ -1,11 +1,11 @@
-/** For how long a message waits whose call was not made: by the error that says so. */
+/** How long a message waits whose call was not made, by the error that says so. */
 import { CircuitOpen } from "@reclose/core/CircuitOpen"
 import * as Duration from "effect/Duration"
 
 /** The least that a message waits, in milliseconds. A visibility of 0 would have it back at once, again and again. */
 const shortest = 1_000
 
-/** How long a message waits for probes, at most: a circuit only knows by when they end, and most end far sooner. */
+/** The most that a message waits for probes: a circuit only knows by when they end, and most end far sooner. */
 const longestTrial = 5_000
 
 /** A wait that doubles with each receive, in milliseconds: for a cause that does not tell how long it lasts. */
@@ -23,17 +23,11 @@ const throttled: Growing = { first: 10_000, longest: 900_000 }
 const grown = ({ first, longest }: Growing, receives: number): number =>
   Math.min(longest, first * 2 ** Math.min(Math.max(0, receives - 1), 20))
 
-/** How long a message waits for its circuit that has been received so many times. */
+/** Returns how long a message waits for its circuit, in milliseconds, after so many receives. */
 const waitForCircuit = ({ reason, retryAfter }: CircuitOpen, receives: number): number => {
   const wait = Duration.toMillis(retryAfter)
-  switch (reason) {
-    case "Forced":
-      return Math.max(wait, grown(forced, receives))
-    case "Probing":
-      return Math.min(wait, longestTrial)
-    case "Tripped":
-      return wait
-  }
+  if (reason === "Forced") return Math.max(wait, grown(forced, receives))
+  return reason === "Probing" ? Math.min(wait, longestTrial) : wait
 }
 
 /** `Throttled` of `@reclose/http`, which this package does without: it is known by its fields. */
@@ -41,8 +35,8 @@ const isThrottled = (error: Error): boolean =>
   Reflect.get(error, "_tag") === "Throttled" && ["concurrency", "rateLimit"].includes(String(Reflect.get(error, "by")))
 
 /**
- * How long a message waits, in milliseconds, after its handler has failed with this error. Undefined if the call was
- * made, or was not for a reason that passes. Causes are looked at, too: clients have errors of their own.
+ * Returns how long a message waits, in milliseconds, after its handler has failed with this error. Undefined if the call
+ * was made, or was rejected for a reason that does not pass. Looks at causes, too: clients have errors of their own.
  *
  * `receives` counts from 1, and includes those of messages that this one was renewed from.
  */
