@@ -3,13 +3,16 @@ import { assert, describe, it, layer } from "@effect/vitest"
 import * as CircuitRecord from "@reclose/core/CircuitRecord"
 import { CircuitStore, type CircuitStoreError } from "@reclose/core/CircuitStore"
 import { RedisStore } from "@reclose/redis"
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, Queue, Stream } from "effect"
 import { Redis } from "effect/persistence"
 import {
   anyRedis,
   command,
   connect,
   fakeRedis,
+  hear,
+  heardOf,
+  isOf,
   ownPrefix,
   PrivateRedis,
   privateRedis,
@@ -68,20 +71,36 @@ describe("a key that holds what is no record", anyRedis(), () => {
   })
 })
 
+/** How a Redis comes to refuse writes, what ends that, and what the error advises. */
+const refusals = [
+  ["is a replica, as after a failover", ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"], /primary/],
+  ["has no memory left", ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"], /maxmemory/],
+  [
+    "lacks replicas",
+    ["CONFIG", "SET", "min-replicas-to-write", "1"],
+    ["CONFIG", "SET", "min-replicas-to-write", "0"],
+    /operator/
+  ]
+] as const
+
 describe("a Redis that takes no writes", privateRedis(), () => {
   layer(PrivateRedis, { excludeTestServices: true })((it) => {
-    it.effect.each(
-      [
-        ["is a replica, as after a failover", ["REPLICAOF", "127.0.0.1", "1"], ["REPLICAOF", "NO", "ONE"], /primary/],
-        ["has no memory left", ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"], /maxmemory/],
-        [
-          "lacks replicas",
-          ["CONFIG", "SET", "min-replicas-to-write", "1"],
-          ["CONFIG", "SET", "min-replicas-to-write", "0"],
-          /operator/
-        ]
-      ] as const
-    )("still reads, and says so, and goes on later: it %s", ([, begin, end, advice]) =>
+    it.effect.each(refusals)("publishes nothing about a write that it refuses: it %s", ([, begin, end]) =>
+      Effect.gen(function*() {
+        const { store } = yield* connect(yield* ownPrefix)
+        const heard = yield* hear(store)
+        yield* store.replace("quotes", undefined, recordOf(1))
+        yield* heardOf(heard, isOf("quotes"))
+        yield* Effect.acquireRelease(command(...begin), () => command(...end))
+        yield* Effect.flip(store.replace("quotes", recordOf(1), recordOf(2)))
+        yield* Effect.flip(store.replace("other", undefined, recordOf(1)))
+        yield* command(...end)
+        yield* store.replace("last", undefined, recordOf(1))
+        const messages = yield* Queue.takeN(heard, 1)
+        assert.deepStrictEqual(messages, [{ _tag: "Changed", key: "last", version: 1, generation: 0 }])
+      }))
+
+    it.effect.each(refusals)("still reads, and says so, and goes on later: it %s", ([, begin, end, advice]) =>
       Effect.gen(function*() {
         const { store } = yield* connect(yield* ownPrefix)
         yield* store.replace("quotes", undefined, recordOf(1))

@@ -23,8 +23,12 @@ return { time[1], time[2], redis.call('GET', KEYS[1]) }
 `
 }).withReturnType<Reply>()
 
-// Versions are compared as text: a number of Lua is a double, and its text is not always its digits. A user may lack the
-// right to publish, so that comes before the write: an error of the script says that nothing was written.
+// Versions are compared as text: a number of Lua is a double, and its text is not always its digits.
+//
+// An error of the script means that nothing was written and nothing published. A refused write (OOM, READONLY, NOREPLICAS,
+// MISCONF) must publish nothing, or every instance would read the key for each attempt: so SET precedes PUBLISH. A user
+// without the right to publish must write nothing: so the right is checked before SET, and the denied PUBLISH raises
+// Redis's own error. Redis 6 can't check rights in a script: there, a denied PUBLISH fails after the record was written.
 const replaceScript = Redis.script(
   (...params: [key: string, head: string, record: string, timeToLive: string, channel: string, message: string]) =>
     params,
@@ -43,12 +47,15 @@ end
 if not unchanged then
   return { time[1], time[2], held, 'conflict' }
 end
-redis.call('PUBLISH', channel, message)
+if redis.acl_check_cmd and not redis.acl_check_cmd('PUBLISH', channel, message) then
+  redis.call('PUBLISH', channel, message)
+end
 if timeToLive == '' then
   redis.call('SET', KEYS[1], record)
 else
   redis.call('SET', KEYS[1], record, 'PX', timeToLive)
 end
+redis.call('PUBLISH', channel, message)
 return { time[1], time[2], false, 'replaced' }
 `
   }
