@@ -70,10 +70,8 @@ describe("the changes of a store in Redis", privateRedis(), () => {
         const prefix = yield* ownPrefix
         const { store } = yield* connect(prefix)
         const heard = yield* hear(store)
-        for (const message of ["", "quotes", "1 quotes", "x 1 quotes", "1 1 ", "12345678901234567 1 quotes"]) {
-          yield* command("PUBLISH", `${prefix}changes`, message)
-          assert.deepStrictEqual(yield* Queue.take(heard), { _tag: "Missed" })
-        }
+        yield* command("PUBLISH", `${prefix}changes`, "a message of another format")
+        assert.deepStrictEqual(yield* Queue.take(heard), { _tag: "Missed" })
       }))
 
     it.effect("go on when Redis was restarted under a client that connects again by itself", () =>
@@ -170,6 +168,48 @@ describe("a subscription", () => {
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(yield* Queue.takeAll(heard), [{ _tag: "Missed" }])
       }
+    }))
+
+  it.effect.each([
+    "",
+    "quotes",
+    "1 quotes",
+    "x 1 quotes",
+    "1 1 ",
+    "12345678901234567 1 quotes",
+    "9007199254740992 1 quotes",
+    "1 9007199254740992 quotes"
+  ])("says Missed of a message that it does not understand: %j", (message) =>
+    Effect.gen(function*() {
+      const messages = yield* Queue.unbounded<Redis.RedisMessage>()
+      const heard = yield* hearing(() => Effect.succeed(messages))
+      yield* heardOf(heard, isMissed)
+      yield* Queue.offer(messages, { channel: "reclose:changes", message })
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(yield* Queue.takeAll(heard), [{ _tag: "Missed" }])
+    }))
+
+  it.effect("says Missed once in 5 seconds, however many messages it does not understand", () =>
+    Effect.gen(function*() {
+      const messages = yield* Queue.unbounded<Redis.RedisMessage>()
+      const heard = yield* hearing(() => Effect.succeed(messages))
+      yield* heardOf(heard, isMissed)
+      const foreign = { channel: "reclose:changes", message: "a message of another format" }
+      for (let i = 0; i < 100; i++) {
+        yield* Queue.offerAll(messages, [foreign, foreign])
+        yield* TestClock.adjust("100 millis")
+      }
+      // At once, after 5 seconds, and after 10 for the messages of the last 5.
+      assert.strictEqual((yield* Queue.takeAll(heard)).length, 3)
+      yield* TestClock.adjust("15 seconds")
+      assert.strictEqual(yield* Queue.size(heard), 0)
+      const known = { channel: "reclose:changes", message: "1 0 quotes" }
+      yield* Queue.offerAll(messages, [foreign, known])
+      yield* TestClock.adjust(0)
+      assert.sameDeepMembers(yield* Queue.takeAll(heard), [
+        { _tag: "Missed" },
+        { _tag: "Changed", key: "quotes", version: 1, generation: 0 }
+      ])
     }))
 
   it.effect("that can't be had is asked for again, later and later, and each time is logged with what to do", () =>

@@ -85,33 +85,39 @@ const refusals = [
 
 describe("a Redis that takes no writes", privateRedis(), () => {
   layer(PrivateRedis, { excludeTestServices: true })((it) => {
-    it.effect.each(refusals)("publishes nothing about a write that it refuses: it %s", ([, begin, end]) =>
-      Effect.gen(function*() {
-        const { store } = yield* connect(yield* ownPrefix)
-        const heard = yield* hear(store)
-        yield* store.replace("quotes", undefined, recordOf(1))
-        yield* heardOf(heard, isOf("quotes"))
-        yield* Effect.acquireRelease(command(...begin), () => command(...end))
-        yield* Effect.flip(store.replace("quotes", recordOf(1), recordOf(2)))
-        yield* Effect.flip(store.replace("other", undefined, recordOf(1)))
-        yield* command(...end)
-        yield* store.replace("last", undefined, recordOf(1))
-        const messages = yield* Queue.takeN(heard, 1)
-        assert.deepStrictEqual(messages, [{ _tag: "Changed", key: "last", version: 1, generation: 0 }])
-      }))
+    it.effect.each(refusals)(
+      "publishes nothing about a write that it refuses: it %s",
+      ([, begin, end]) =>
+        Effect.gen(function*() {
+          const { store } = yield* connect(yield* ownPrefix)
+          const heard = yield* hear(store)
+          yield* store.replace("quotes", undefined, recordOf(1))
+          yield* heardOf(heard, isOf("quotes"))
+          yield* Effect.acquireRelease(command(...begin), () => command(...end))
+          yield* Effect.flip(store.replace("quotes", recordOf(1), recordOf(2)))
+          yield* Effect.flip(store.replace("other", undefined, recordOf(1)))
+          yield* command(...end)
+          yield* store.replace("last", undefined, recordOf(1))
+          const messages = yield* Queue.takeN(heard, 1)
+          assert.deepStrictEqual(messages, [{ _tag: "Changed", key: "last", version: 1, generation: 0 }])
+        })
+    )
 
-    it.effect.each(refusals)("still reads, and says so, and goes on later: it %s", ([, begin, end, advice]) =>
-      Effect.gen(function*() {
-        const { store } = yield* connect(yield* ownPrefix)
-        yield* store.replace("quotes", undefined, recordOf(1))
-        yield* Effect.acquireRelease(command(...begin), () => command(...end))
-        const error = yield* Effect.flip(store.replace("quotes", recordOf(1), recordOf(2)))
-        assert.strictEqual(error.reason, "Unavailable")
-        assert.match(error.message, advice)
-        assert.deepStrictEqual((yield* store.read("quotes")).record, recordOf(1))
-        yield* command(...end)
-        assert.strictEqual((yield* store.replace("quotes", recordOf(1), recordOf(2)))._tag, "Replaced")
-      }))
+    it.effect.each(refusals)(
+      "still reads, and says so, and goes on later: it %s",
+      ([, begin, end, advice]) =>
+        Effect.gen(function*() {
+          const { store } = yield* connect(yield* ownPrefix)
+          yield* store.replace("quotes", undefined, recordOf(1))
+          yield* Effect.acquireRelease(command(...begin), () => command(...end))
+          const error = yield* Effect.flip(store.replace("quotes", recordOf(1), recordOf(2)))
+          assert.strictEqual(error.reason, "Unavailable")
+          assert.match(error.message, advice)
+          assert.deepStrictEqual((yield* store.read("quotes")).record, recordOf(1))
+          yield* command(...end)
+          assert.strictEqual((yield* store.replace("quotes", recordOf(1), recordOf(2)))._tag, "Replaced")
+        })
+    )
 
     it.effect("says so of a replica that has lost its primary", () =>
       Effect.gen(function*() {

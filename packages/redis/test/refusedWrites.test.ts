@@ -1,6 +1,7 @@
 /** How many commands a breaker sends to a Redis that answers reads and refuses writes. */
 import { assert, describe, layer } from "@effect/vitest"
-import { CircuitBreaker, type CircuitEvent, TripRule } from "@reclose/core"
+import { CircuitBreaker, TripRule } from "@reclose/core"
+import type { CircuitEvent } from "@reclose/core/CircuitEvent"
 import { CircuitStore } from "@reclose/core/CircuitStore"
 import { Effect, Layer, Schedule, Stream } from "effect"
 import { command, connect, ownPrefix, PrivateRedis, privateRedis } from "./support.ts"
@@ -15,38 +16,46 @@ const refusals = [
   ]
 ] as const
 
-const scripts = Effect.map(command("INFO", "commandstats"), (info) =>
-  Number(/cmdstat_evalsha:calls=(\d+)/.exec(String(info))?.[1] ?? 0))
+const scripts = Effect.map(
+  command("INFO", "commandstats"),
+  (info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(String(info))?.[1] ?? 0)
+)
 
 describe("a Redis that answers reads and refuses writes", privateRedis(), () => {
   layer(PrivateRedis, { excludeTestServices: true })((it) => {
-    it.effect.each(refusals)("gets few commands from two breakers whose circuit opens meanwhile: it %s", ([, begin, end]) =>
-      Effect.gen(function*() {
-        const prefix = yield* ownPrefix
-        const policy = { tripRule: TripRule.consecutive(1), openDuration: "200 millis" } as const
-        const events: Array<CircuitEvent.CircuitEvent> = []
-        const breakers = yield* Effect.forEach(["here", "there"], () =>
-          Effect.gen(function*() {
-            const { store } = yield* connect(prefix)
-            const context = yield* Layer.build(
-              CircuitBreaker.layer(policy).pipe(Layer.provide(Layer.succeed(CircuitStore, store)))
-            )
-            const breaker = yield* Effect.provideContext(CircuitBreaker, context)
-            yield* Effect.forkScoped(Stream.runForEach(breaker.events, (event) => Effect.sync(() => events.push(event))))
-            yield* Effect.succeed("42").pipe(breaker.withBreaker("quotes"))
-            return breaker
-          }))
-        yield* Effect.acquireRelease(command(...begin), () => command(...end))
-        yield* command("CONFIG", "RESETSTAT")
-        const call = Effect.forEach(
-          breakers,
-          (breaker) => Effect.exit(Effect.fail("down").pipe(breaker.withBreaker("quotes"))),
-          { discard: true }
-        )
-        yield* Effect.repeat(call, Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "4 seconds" })))
-        assert.isTrue(events.some(({ _tag }) => _tag === "StoreFailed"))
-        // Three commands for each probe. A breaker that reads the key for each refused write of its own sends thousands.
-        assert.isBelow(yield* scripts, 400)
-      }), 30_000)
+    it.effect.each(refusals)(
+      "gets few commands from two breakers whose circuit opens meanwhile: it %s",
+      ([, begin, end]) =>
+        Effect.gen(function*() {
+          const prefix = yield* ownPrefix
+          const policy = { tripRule: TripRule.consecutive(1), openDuration: "200 millis" } as const
+          const events: Array<CircuitEvent> = []
+          const breakers = yield* Effect.forEach(["here", "there"], () =>
+            Effect.gen(function*() {
+              const { store } = yield* connect(prefix)
+              const context = yield* Layer.build(
+                CircuitBreaker.layer(policy).pipe(Layer.provide(Layer.succeed(CircuitStore, store)))
+              )
+              const breaker = yield* Effect.provideContext(CircuitBreaker, context)
+              yield* Effect.forkScoped(
+                Stream.runForEach(breaker.events, (event) => Effect.sync(() => events.push(event)))
+              )
+              yield* Effect.succeed("42").pipe(breaker.withBreaker("quotes"))
+              return breaker
+            }))
+          yield* Effect.acquireRelease(command(...begin), () => command(...end))
+          yield* command("CONFIG", "RESETSTAT")
+          const call = Effect.forEach(
+            breakers,
+            (breaker) => Effect.exit(Effect.fail("down").pipe(breaker.withBreaker("quotes"))),
+            { discard: true }
+          )
+          yield* Effect.repeat(call, Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration: "4 seconds" })))
+          assert.isTrue(events.some(({ _tag }) => _tag === "StoreFailed"))
+          // Three commands for each probe. A breaker that reads the key for each refused write of its own sends thousands.
+          assert.isBelow(yield* scripts, 400)
+        }),
+      30_000
+    )
   })
 })

@@ -16,16 +16,23 @@ const missed: Change = { _tag: "Missed" }
 export const messageOf = (key: string, { generation, version }: CircuitRecord): string =>
   `${version} ${generation} ${key}`
 
-/** What another release may publish is not understood, so something was missed. */
-const changeOf = (message: string): Change => {
-  const [, version, generation, key] = /^(\d{1,16}) (\d{1,16}) (.+)$/.exec(message) ?? []
-  return key === undefined
-    ? missed
-    : { _tag: "Changed", key, version: Number(version), generation: Number(generation) }
+/** Returns the change that a message announces, or `undefined` for a message of another format. */
+const changeOf = (message: string): Change | undefined => {
+  const [, versionText, generationText, key] = /^(\d{1,16}) (\d{1,16}) (.+)$/.exec(message) ?? []
+  const [version, generation] = [Number(versionText), Number(generationText)]
+  return key !== undefined && Number.isSafeInteger(version) && Number.isSafeInteger(generation)
+    ? { _tag: "Changed", key, version, generation }
+    : undefined
 }
 
 /** Redis forgets what it could not deliver, and a client may reconnect without a word. */
 const missedEvery = "30 seconds"
+
+/**
+ * The least time between two `Missed` because of messages. Each makes a breaker read all its circuits in use, and any
+ * client that may publish can cause one: an instance of another format does so with every change.
+ */
+const missedAtMostEvery = "5 seconds"
 
 /** How many changes wait for a slow reader. Beyond that the oldest are dropped, and `Missed` says so. */
 const bufferSize = 1_024
@@ -57,33 +64,41 @@ export const changes = (
   redis: Redis.Redis["Service"],
   channel: string
 ): Stream.Stream<Change, CircuitStoreError> =>
-  Stream.callback<Change>((queue) => {
-    const tell = (change: Change): void => {
-      Queue.offerUnsafe(queue, Queue.isFullUnsafe(queue) ? missed : change)
-    }
-    const tellAll = (messages: ReadonlyArray<Redis.RedisMessage>): void => {
-      for (const { message } of messages) tell(changeOf(message))
-    }
-    const tellMissed = Effect.sync(() => tell(missed))
+  Stream.callback<Change>(
+    Effect.fnUntraced(function*(queue) {
+      // Holds one request at most, so that any number of messages causes one `Missed`.
+      const requests = yield* Queue.dropping<void>(1)
+      const tellAll = (messages: ReadonlyArray<Redis.RedisMessage>): void => {
+        for (const { message } of messages) {
+          const change = changeOf(message)
+          if (change === undefined || Queue.isFullUnsafe(queue)) Queue.offerUnsafe(requests, undefined)
+          if (change !== undefined) Queue.offerUnsafe(queue, change)
+        }
+      }
+      const tellMissed = Queue.offer(queue, missed)
+      const tellMissedOnRequest = Effect.forever(
+        Effect.andThen(Queue.take(requests), Effect.andThen(tellMissed, Effect.sleep(missedAtMostEvery)))
+      )
 
-    /** Fails if there is no subscription, and ends when one that stood is no more. */
-    const listen = Effect.scoped(Effect.gen(function*() {
-      const messages = yield* redis.subscribe(channel)
-      const first = Queue.takeUnsafe(messages)
-      if (first !== undefined) tellAll([yield* first])
-      yield* tellMissed
-      yield* Effect.forever(Effect.map(Queue.takeAll(messages), tellAll)).pipe(Effect.catchCause(warn(channel)))
-    }))
-    const listenForever = listen.pipe(
-      Effect.tapCause(warn(channel)),
-      Effect.sandbox,
-      Effect.retry(later),
-      Effect.repeat(soon),
-      // Not reached: neither schedule ends.
-      Effect.orDie
-    )
-    return Effect.andThen(
-      Effect.forkScoped(Effect.forever(Effect.delay(tellMissed, missedEvery))),
-      abandonable(listenForever)
-    )
-  }, { bufferSize, strategy: "sliding" })
+      /** Fails if there is no subscription, and ends when one that stood is no more. */
+      const listen = Effect.scoped(Effect.gen(function*() {
+        const messages = yield* redis.subscribe(channel)
+        const first = Queue.takeUnsafe(messages)
+        if (first !== undefined) tellAll([yield* first])
+        yield* tellMissed
+        yield* Effect.forever(Effect.map(Queue.takeAll(messages), tellAll)).pipe(Effect.catchCause(warn(channel)))
+      }))
+      const listenForever = listen.pipe(
+        Effect.tapCause(warn(channel)),
+        Effect.sandbox,
+        Effect.retry(later),
+        Effect.repeat(soon),
+        // Not reached: neither schedule ends.
+        Effect.orDie
+      )
+      yield* Effect.forkScoped(Effect.forever(Effect.delay(tellMissed, missedEvery)))
+      yield* Effect.forkScoped(tellMissedOnRequest)
+      yield* abandonable(listenForever)
+    }),
+    { bufferSize, strategy: "sliding" }
+  )
