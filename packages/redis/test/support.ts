@@ -9,6 +9,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { mkdtempSync, rmSync } from "node:fs"
+import { connect as connectTo, createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createClient } from "redis"
@@ -208,3 +209,43 @@ export const fakeRedis = (
       connect: Effect.die("was asked for a connection")
     }).pipe(Effect.map((redis) => ({ ...redis, subscribe })))
   )
+
+/** An address that can lead to another server for each new connection, and that can swallow what is sent through it. */
+export const makeSwitch = Effect.fnUntraced(function*(url: string) {
+  const sockets = new Set<Socket>()
+  let target = url
+  const server = createServer((client) => {
+    const upstream = connectTo(Number(new URL(target).port), "127.0.0.1")
+    for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
+      sockets.add(from)
+      from.on("error", () => to.destroy())
+      from.on("close", () => {
+        sockets.delete(from)
+        to.destroy()
+      })
+      from.pipe(to)
+    }
+  })
+  yield* Effect.acquireRelease(
+    Effect.promise(() => once(server.listen(0, "127.0.0.1"), "listening")),
+    () =>
+      Effect.sync(() => {
+        server.close()
+        sockets.forEach((socket) => socket.destroy())
+      })
+  )
+  const address = server.address()
+  if (address === null || typeof address === "string") return yield* Effect.die("a socket of TCP has a port")
+  return {
+    url: `redis://127.0.0.1:${address.port}`,
+    /** Where connections lead from here on. Those that are open stay where they are. */
+    leadTo: (url: string) => Effect.sync(() => void (target = url)),
+    /** Connections stay open, and nothing passes through them any more. New ones work. */
+    swallow: Effect.sync(() => {
+      for (const socket of sockets) {
+        socket.unpipe()
+        socket.resume()
+      }
+    })
+  }
+})

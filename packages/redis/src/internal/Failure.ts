@@ -72,7 +72,7 @@ const otherwise: Omit<Meaning, "pattern"> = {
 }
 
 /** Some errors of sockets have a code and no message. */
-const textOf = (cause: unknown): string =>
+export const textOf = (cause: unknown): string =>
   cause instanceof Error ? cause.message || ("code" in cause ? String(cause.code) : cause.name) : String(cause)
 
 export const failureOf = (operation: Operation, key: string) => ({ cause }: RedisError): CircuitStoreError => {

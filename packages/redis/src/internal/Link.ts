@@ -1,0 +1,99 @@
+/** A connection that is opened again whenever it is lost, for as long as its scope lasts. */
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Redis from "effect/persistence/Redis"
+import * as Predicate from "effect/Predicate"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import { type Connection, open, redisError, type Settings, type Target } from "./Connection.ts"
+import { textOf } from "./Failure.ts"
+
+/** Returns in a few words why an effect on a connection failed. */
+export const reasonOf = (cause: Cause.Cause<Redis.RedisError>): string => {
+  const error = Cause.squash(cause)
+  return textOf(Predicate.isTagged(error, "RedisError") && "cause" in error ? error.cause : error).slice(0, 200)
+}
+
+/** A connection that is replaced when it is lost. */
+export interface Link {
+  readonly address: string
+  /** Waits for the first attempt to connect. Later, it fails at once while there is no connection. */
+  readonly connection: Effect.Effect<Connection, Redis.RedisError>
+  readonly isConnected: () => boolean
+}
+
+const firstDelay = 50
+
+/** A connection that lasted for this long was good, so the first attempt after it comes soon. */
+const steadyAfter = "10 seconds"
+
+/**
+ * Connects, and connects again for as long as the scope lasts: after 50 milliseconds at first, then twice as long each
+ * time up to `maxReconnectDelay`, give or take a fifth. Logs each outage once, each new reason for it, and its end.
+ */
+export const supervise = Effect.fnUntraced(function*(
+  target: Target,
+  settings: Settings,
+  onLost: (error: Redis.RedisError) => void
+): Effect.fn.Return<Link, never, Scope.Scope> {
+  const { address } = target
+  const maxDelay = Duration.toMillis(settings.maxReconnectDelay)
+  const next = `commands fail at once; the next attempts follow, ${
+    Duration.format(settings.maxReconnectDelay)
+  } apart at most`
+  const attempted = yield* Deferred.make<void>()
+  let current: Connection | undefined
+  let attempts = 0
+  let failure = ""
+
+  const connect = Effect.scoped(Effect.gen(function*() {
+    const connection = yield* open(target, settings)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        current = connection
+      }),
+      () =>
+        Effect.sync(() => {
+          current = undefined
+        })
+    )
+    if (failure !== "") yield* Effect.logInfo(`Redis at ${address} is connected`)
+    failure = ""
+    yield* Deferred.succeed(attempted, undefined)
+    yield* Effect.forkScoped(
+      Effect.delay(
+        Effect.sync(() => {
+          attempts = 0
+        }),
+        steadyAfter
+      )
+    )
+    return yield* Effect.tapError(connection.lost, (error) => Effect.sync(() => onLost(error)))
+  }))
+
+  const note = Effect.fnUntraced(function*(cause: Cause.Cause<Redis.RedisError>) {
+    const reason = reasonOf(cause)
+    if (reason !== failure) yield* Effect.logWarning(`Redis at ${address} is not connected (${reason}): ${next}`)
+    failure = reason
+    yield* Deferred.succeed(attempted, undefined)
+    const delay = Math.min(firstDelay * 2 ** attempts++, maxDelay)
+    yield* Effect.sleep(Duration.millis(delay * (yield* Random.nextBetween(0.8, 1.2))))
+  })
+
+  yield* Effect.forkScoped(Effect.forever(Effect.catchCause(connect, note)))
+
+  return {
+    address,
+    isConnected: () => current !== undefined,
+    connection: Effect.andThen(
+      Deferred.await(attempted),
+      Effect.suspend(() =>
+        current === undefined
+          ? Effect.fail(redisError(new Error(`Redis at ${address} is not connected (${failure}): ${next}`)))
+          : Effect.succeed(current)
+      )
+    )
+  }
+})
