@@ -16,7 +16,8 @@ import { createClient } from "redis"
 import { endWithUs } from "../../core/test/processes/endWithUs.ts"
 import { freePort } from "../../core/test/processes/freePort.ts"
 
-const binary = "redis-server"
+/** The server to start: the one on the PATH, or another version of it. */
+const binary = process.env["RECLOSE_REDIS_SERVER"] ?? "redis-server"
 
 const available: "private" | "shared" | "none" = spawnSync(binary, ["--version"]).status === 0
   ? "private"
@@ -38,14 +39,14 @@ export const anyRedis = () =>
 
 /** Options of tests that need a Redis of their own. */
 export const privateRedis = () =>
-  requirement(available === "private", `redis-server is not on the PATH, to be killed and paused: ${install}`)
+  requirement(available === "private", `${binary} can't be started, to be killed and paused: ${install}`)
 
 /** Starts Redis, and fails if it ends before it takes connections, as it does where the port is taken. */
-const start = (port: number, directory: string) =>
+export const start = (port: number, directory: string, more: Readonly<Record<string, string | number>> = {}) =>
   Effect.tryPromise(async () => {
-    const options = { port, bind: "127.0.0.1", save: "", appendonly: "no", dir: directory }
+    const options = { port, bind: "127.0.0.1", save: "", appendonly: "no", dir: directory, ...more }
     const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
-    const child = endWithUs(spawn("redis-server", flags))
+    const child = endWithUs(spawn(binary, flags))
     const ready = await new Promise<boolean>((resolve) => {
       child.stdout.on("data", (text) => String(text).includes("Ready to accept connections") && resolve(true))
       child.once("exit", () => resolve(false))
@@ -54,7 +55,7 @@ const start = (port: number, directory: string) =>
     return child
   })
 
-const stop = (child: ChildProcess) =>
+export const stop = (child: ChildProcess) =>
   Effect.promise(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const exit = once(child, "exit")

@@ -1,0 +1,190 @@
+/** A Redis Cluster of six servers, of which a primary is killed and slots move. */
+import { assert, describe, layer } from "@effect/vitest"
+import { CircuitBreaker, TripRule } from "@reclose/core"
+import { CircuitStore } from "@reclose/core/CircuitStore"
+import { RedisClient, RedisStore } from "@reclose/redis"
+import { Context, Effect, Exit, Fiber, Layer, Logger, Schedule, Stream } from "effect"
+import { Redis } from "effect/persistence"
+import { randomUUID } from "node:crypto"
+import { readFileSync } from "node:fs"
+import { slotOf } from "../src/internal/slots.ts"
+import { type ClusterNode, RedisCluster } from "./cluster.ts"
+import { eventually, hear, heardOf, isOf, privateRedis, recordOf } from "./support.ts"
+
+/** A prefix that no other test has. */
+const ownPrefix = Effect.sync(() => `reclose-test-${randomUUID()}:`)
+
+const isQuiet = Effect.provide(Logger.layer([]))
+
+const urlOf = ({ port }: ClusterNode) => `redis://127.0.0.1:${port}`
+
+const connect = Effect.fnUntraced(function*(prefix: string, options: Partial<RedisClient.ClusterOptions> = {}) {
+  const { nodes: [first, ...others] } = yield* RedisCluster
+  if (first === undefined) return assert.fail("there are six")
+  const client = RedisClient.layerCluster({
+    urls: [urlOf(first), ...others.map(urlOf)],
+    maxReconnectDelay: "500 millis",
+    pingInterval: "500 millis",
+    pingTimeout: "1 second",
+    ...options
+  })
+  const context = yield* Layer.build(Layer.provideMerge(RedisStore.layer({ prefix }), client))
+  return { store: Context.get(context, CircuitStore), redis: Context.get(context, Redis.Redis) }
+})
+
+const breakerOn = Effect.fnUntraced(function*(prefix: string) {
+  const { store } = yield* connect(prefix)
+  const context = yield* Layer.build(
+    CircuitBreaker.layer({ tripRule: TripRule.consecutive(1), flushEvery: "200 millis" }).pipe(
+      Layer.provide(Layer.succeed(CircuitStore, store))
+    )
+  )
+  return Context.get(context, CircuitBreaker)
+})
+
+/** Returns the primary that serves a key at first, and another one. */
+const primariesOf = Effect.fnUntraced(function*(key: string) {
+  const { primaries } = yield* RedisCluster
+  const slot = slotOf(key)
+  const own = primaries[slot < 5_461 ? 0 : slot < 10_923 ? 1 : 2]
+  const other = primaries[slot < 5_461 ? 1 : 0]
+  if (own === undefined || other === undefined) return assert.fail("there are three")
+  return { own, other, slot: `${slot}` }
+})
+
+const keys = Array.from({ length: 30 }, (_, i) => `service-${i}`)
+
+describe("a store in a Redis Cluster", privateRedis(), () => {
+  layer(RedisCluster.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
+    it.effect("knows the slot of each key", () =>
+      Effect.gen(function*() {
+        const { nodes: [node] } = yield* RedisCluster
+        const odd = [
+          "",
+          "{",
+          "}",
+          "{}",
+          "{}a",
+          "a{}b",
+          "a{b}c",
+          "a{b}{c}",
+          "a{b",
+          "}a{b}",
+          "{{a}}",
+          "ä{ö}ü",
+          "🚀",
+          "a{}{b}"
+        ]
+        for (const key of [...keys.slice(0, 10), ...odd]) {
+          assert.strictEqual(slotOf(key), yield* node?.command("CLUSTER", "KEYSLOT", key) ?? Effect.die("none"), key)
+        }
+      }))
+
+    it.effect("keeps, announces and lists keys of all nodes", () =>
+      Effect.gen(function*() {
+        const prefix = yield* ownPrefix
+        const [here, there] = [yield* connect(prefix), yield* connect(prefix)]
+        const heard = yield* hear(there.store)
+        for (const key of keys) {
+          assert.strictEqual((yield* here.store.replace(key, undefined, recordOf(1)))._tag, "Replaced")
+          yield* heardOf(heard, isOf(key))
+          assert.deepStrictEqual((yield* there.store.read(key)).record, recordOf(1))
+        }
+        assert.sameMembers([...(yield* Stream.runCollect(here.store.list("")))], keys)
+        assert.strictEqual(yield* here.redis.send("GET", `${prefix}none`), null)
+        assert.match(String(yield* Effect.flip(Effect.scoped(here.redis.reserve))), /RedisError/)
+      }).pipe(isQuiet))
+
+    it.effect("follows a slot that is being moved (ASK), and that has moved (MOVED)", () =>
+      Effect.gen(function*() {
+        const prefix = yield* ownPrefix
+        const { store } = yield* connect(prefix)
+        const { other, own, slot } = yield* primariesOf(`${prefix}quotes`)
+        yield* store.replace("quotes", undefined, recordOf(1))
+        const [from, to] = [
+          String(yield* own.command("CLUSTER", "MYID")),
+          String(yield* other.command("CLUSTER", "MYID"))
+        ]
+        yield* other.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from)
+        yield* own.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to)
+        yield* own.command("MIGRATE", "127.0.0.1", `${other.port}`, `${prefix}quotes`, "0", "5000")
+        yield* other.command("SCRIPT", "FLUSH")
+        assert.strictEqual((yield* store.replace("quotes", recordOf(1), recordOf(2)))._tag, "Replaced")
+        assert.deepStrictEqual((yield* store.read("quotes")).record, recordOf(2))
+        for (const node of [other, own]) yield* node.command("CLUSTER", "SETSLOT", slot, "NODE", to)
+        assert.strictEqual((yield* store.replace("quotes", recordOf(2), recordOf(3)))._tag, "Replaced")
+        assert.deepStrictEqual((yield* store.read("quotes")).record, recordOf(3))
+      }).pipe(isQuiet))
+
+    it.effect("works for a user that has the rights which the README lists", () =>
+      Effect.gen(function*() {
+        const prefix = yield* ownPrefix
+        const { primaries } = yield* RedisCluster
+        const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
+        const rule = /^ACL SETUSER .*$/m.exec(readme)?.[0] ?? assert.fail("the README has no rule")
+        const words = rule.replaceAll("reclose:", prefix).split(" ")
+        for (const { command } of primaries) {
+          yield* command(...words, "+cluster|slots", "+asking")
+          yield* command("ACL", "LOG", "RESET")
+        }
+        const client = { username: "reclose", password: "a-long-secret" }
+        const { store } = yield* connect(prefix, { client })
+        const heard = yield* hear(store)
+        for (const key of keys) {
+          yield* store.replace(key, undefined, recordOf(1))
+          yield* heardOf(heard, isOf(key))
+        }
+        assert.sameMembers([...(yield* Stream.runCollect(store.list("")))], keys)
+        for (const { command } of primaries) assert.deepStrictEqual(yield* command("ACL", "LOG"), [])
+      }).pipe(isQuiet))
+
+    it.effect("starts when the first nodes of its list are not there, and when none is", () =>
+      Effect.gen(function*() {
+        const { primaries: [live] } = yield* RedisCluster
+        if (live === undefined) return assert.fail("there are three")
+        const { store } = yield* connect(yield* ownPrefix, { urls: ["redis://127.0.0.1:1", urlOf(live)] })
+        yield* eventually(store.replace("quotes", undefined, recordOf(1)))
+        const alone = yield* connect(yield* ownPrefix, { urls: ["redis://127.0.0.1:1"] })
+        const error = yield* Effect.flip(alone.store.read("quotes"))
+        assert.strictEqual(error.reason, "Unavailable")
+        assert.match(error.message, /cluster at 127\.0\.0\.1:1 .*ECONNREFUSED.*asked again after 500ms at most/)
+      }).pipe(isQuiet))
+
+    // It comes last: what follows has a server less.
+    it.effect(
+      "fails no call when a primary is killed under load, and shares circuits again after the failover",
+      () =>
+        Effect.gen(function*() {
+          const prefix = yield* ownPrefix
+          const [here, there] = [yield* breakerOn(prefix), yield* breakerOn(prefix)]
+          const { own } = yield* primariesOf(`${prefix}quotes`)
+          let failed = 0
+          let succeeded = 0
+          const load = Effect.forEach([here, there], ({ withBreaker }) =>
+            Effect.forEach(keys, (key) =>
+              Effect.exit(withBreaker(Effect.succeed("42"), key)).pipe(
+                Effect.map((exit) =>
+                  Exit.isSuccess(exit) ? succeeded++ : failed++
+                )
+              )), { discard: true })
+          const loading = yield* Effect.forkScoped(Effect.repeat(load, Schedule.spaced("10 millis")))
+          // Something to tell all the time: a key that fails, in each process, on each node.
+          const failing = Effect.forEach(keys, (key) =>
+            Effect.exit(here.withBreaker(Effect.fail("down"), `failing-${key}`)), { discard: true })
+          yield* Effect.forkScoped(Effect.repeat(failing, Schedule.spaced("50 millis")))
+          yield* there.withBreaker(Effect.succeed("42"), "quotes")
+          yield* Effect.sleep("500 millis")
+
+          yield* own.kill
+          yield* Effect.exit(here.withBreaker(Effect.fail("down"), "quotes"))
+          yield* eventually(Effect.filterOrFail(there.state("quotes"), ({ phase }) =>
+            phase === "Open"))
+
+          yield* Fiber.interrupt(loading)
+          assert.isAbove(succeeded, 100)
+          assert.strictEqual(failed, 0)
+        }).pipe(isQuiet),
+      60_000
+    )
+  })
+})
