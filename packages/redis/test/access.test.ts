@@ -1,6 +1,8 @@
 /** The rights that the README asks for are enough, and no more than needed. */
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect, Logger, Stream } from "effect"
+import { CircuitStore } from "@reclose/core/CircuitStore"
+import { RedisClient, RedisStore } from "@reclose/redis"
+import { Context, Effect, Layer, Logger, Stream } from "effect"
 import { readFileSync } from "node:fs"
 import {
   command,
@@ -12,7 +14,8 @@ import {
   ownPrefix,
   PrivateRedis,
   privateRedis,
-  recordOf
+  recordOf,
+  RedisUrl
 } from "./support.ts"
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8")
@@ -25,26 +28,45 @@ const ruleFor = (prefix: string): ReadonlyArray<string> => {
 
 const signedIn = { username: "reclose", password: "a-long-secret", disableOfflineQueue: true }
 
+/** Does all that a store can do. */
+const useAll = Effect.fnUntraced(function*(store: CircuitStore["Service"]) {
+  const heard = yield* hear(store)
+  yield* store.replace("quotes", undefined, recordOf(1))
+  yield* heardOf(heard, isOf("quotes"))
+  yield* command("SCRIPT", "FLUSH")
+  assert.deepStrictEqual((yield* store.read("quotes")).record, recordOf(1))
+  assert.strictEqual((yield* store.replace("quotes", recordOf(1), recordOf(2)))._tag, "Replaced")
+  assert.deepStrictEqual([...(yield* Stream.runCollect(store.list("")))], ["quotes"])
+})
+
 describe("a user that has the rights which the README lists", privateRedis(), () => {
   layer(PrivateRedis, { excludeTestServices: true })((it) => {
-    it.effect("can do all that a store does", () =>
-      Effect.gen(function*() {
-        const prefix = yield* ownPrefix
-        yield* command(...ruleFor(prefix))
-        yield* command("ACL", "LOG", "RESET")
-        yield* command("CONFIG", "RESETSTAT")
-        const { store } = yield* connect(prefix, { ...signedIn, pingInterval: 10 })
-        const heard = yield* hear(store)
-        yield* store.replace("quotes", undefined, recordOf(1))
-        yield* heardOf(heard, isOf("quotes"))
-        yield* command("SCRIPT", "FLUSH")
-        assert.deepStrictEqual((yield* store.read("quotes")).record, recordOf(1))
-        assert.strictEqual((yield* store.replace("quotes", recordOf(1), recordOf(2)))._tag, "Replaced")
-        assert.deepStrictEqual([...(yield* Stream.runCollect(store.list("")))], ["quotes"])
-        const statistics = command("INFO", "commandstats")
-        yield* eventually(Effect.filterOrFail(statistics, (text) => String(text).includes("cmdstat_ping")))
-        assert.deepStrictEqual(yield* command("ACL", "LOG"), [])
-      }))
+    it.effect.each(["RedisClient", "NodeRedis"])(
+      "can do all that a store does, through %s, with nothing denied",
+      (client) =>
+        Effect.gen(function*() {
+          const prefix = yield* ownPrefix
+          yield* command(...ruleFor(prefix))
+          yield* command("ACL", "LOG", "RESET")
+          yield* command("CONFIG", "RESETSTAT")
+          const { disableOfflineQueue, ...user } = signedIn
+          const store = client === "NodeRedis"
+            ? (yield* connect(prefix, { ...user, disableOfflineQueue, disableClientInfo: true, pingInterval: 10 }))
+              .store
+            : Context.get(
+              yield* Layer.build(
+                RedisStore.layer({ prefix }).pipe(
+                  Layer.provide(RedisClient.layer({ url: yield* RedisUrl, client: user, pingInterval: "10 millis" }))
+                )
+              ),
+              CircuitStore
+            )
+          yield* useAll(store)
+          const statistics = command("INFO", "commandstats")
+          yield* eventually(Effect.filterOrFail(statistics, (text) => String(text).includes("cmdstat_ping")))
+          assert.deepStrictEqual(yield* command("ACL", "LOG"), [])
+        })
+    )
 
     it.effect("can't touch another prefix, and is told so", () =>
       Effect.gen(function*() {
