@@ -110,7 +110,17 @@ export const open = Effect.fnUntraced(function*(
     Effect.catchIf(({ cause }) => cause instanceof ErrorReply, () => Effect.void)
   )
   yield* Effect.forkScoped(
-    ping.pipe(Effect.delay(pingInterval), Effect.forever, Effect.tapError(({ cause }) => Effect.sync(() => end(cause))))
+    ping.pipe(
+      Effect.delay(pingInterval),
+      Effect.forever,
+      Effect.tapError(({ cause }) =>
+        Effect.sync(() => {
+          end(cause)
+          // Whoever waits for an answer on a dead connection waits in vain.
+          client.destroy()
+        })
+      )
+    )
   )
   return {
     send: (words) => promised(() => send(words)),

@@ -76,7 +76,7 @@ export const textOf = (cause: unknown): string =>
   cause instanceof Error ? cause.message || ("code" in cause ? String(cause.code) : cause.name) : String(cause)
 
 export const failureOf = (operation: Operation, key: string) => ({ cause }: RedisError): CircuitStoreError => {
-  const text = textOf(cause).slice(0, 200)
+  const text = textOf(cause).slice(0, 280)
   const { advice, reason } = meanings.find(({ pattern }) => pattern.test(text)) ?? otherwise
   return new CircuitStoreError({ key, operation, reason, message: `${advice} (${text})`, cause })
 }

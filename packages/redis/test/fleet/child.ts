@@ -1,5 +1,5 @@
 /** A process of a fleet that keeps its circuits in Redis. */
-import * as NodeRedis from "@effect/platform-node/NodeRedis"
+import * as RedisClient from "@reclose/redis/RedisClient"
 import * as RedisStore from "@reclose/redis/RedisStore"
 import * as Layer from "effect/Layer"
 import { serve } from "../../../core/test/processes/program.ts"
@@ -13,14 +13,10 @@ export interface Where {
 }
 
 serve(({ prefix, url, watches }: Where) =>
-  RedisStore.layer({ prefix }).pipe(Layer.provide(NodeRedis.layer({
+  RedisStore.layer({ prefix }).pipe(Layer.provide(RedisClient.layer({
     url,
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: 1_000,
-    socket: {
-      reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 500),
-      ...(watches ? { socketTimeout: 1_000 } : {})
-    },
-    ...(watches ? { pingInterval: 200 } : {})
+    maxReconnectDelay: "500 millis",
+    pingInterval: watches ? "200 millis" : "1 hour",
+    pingTimeout: "1 second"
   })))
 )
