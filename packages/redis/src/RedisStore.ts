@@ -67,39 +67,31 @@ const make = Effect.fnUntraced(function*({ prefix = defaultPrefix }: Options) {
  * - Building it sends nothing: it fails with a `PolicyError` for a `prefix` that can't be used, and with nothing else.
  * - `read` and `replace` are one `EVALSHA` each. The scripts are loaded at first use, and again when Redis has lost them.
  * - A record expires with its `timeToLive`, by Redis's clock; one without stays until it is replaced.
- * - `changes` holds one connection of its own for each run. It says `Missed` when its subscription stands, and every 30
- *   seconds. A subscription that fails is logged as a warning and made again for as long as the stream runs: after half
- *   a second at first, and every 10 seconds later, give or take a fifth.
+ * - `changes` holds one connection of its own for each run. It says `Missed` when its subscription stands, every 30
+ *   seconds, and once in 5 seconds at most for messages that it doesn't understand. A subscription that fails is logged as
+ *   a warning and made again for as long as the stream runs: after half a second at first, and every 10 seconds later, give
+ *   or take a fifth.
  * - `list` scans all keys of the database in pages of 1,000: it is for operators. In a cluster it sees what the
- *   client's `SCAN` sees, which is one node for most.
+ *   client's `SCAN` sees: all primaries with `RedisClient`, one node with most others.
  * - Time is Redis's own, to the millisecond.
  *
  * **Gotchas**
  *
  * - It never waits less than its client does: breakers bound each operation by themselves, other callers have to. An
  *   operation that was interrupted may still be done by a client that sent or queued it.
- * - Most clients queue commands without bound while they are not connected. With `NodeRedis`, set
- *   `disableOfflineQueue: true` and `commandsQueueMaxLength`.
- * - A client that reconnects by itself, as `NodeRedis` does, doesn't tell. What was missed is then made up for by the
- *   `Missed` of every 30 seconds.
- * - `NodeRedis` connects when it is built. It fails if Redis is away, or keeps trying with a `reconnectStrategy` of your
- *   own; the README shows how to start without.
+ * - Most clients queue commands without bound while they are not connected, and don't tell that they have connected again.
+ *   `RedisClient` queues none, and ends a subscription with its connection. The README says how to set up `NodeRedis`.
  *
  * **Example** (Circuits that all processes share)
  *
  * ```ts no-run
- * import { NodeRedis } from "@effect/platform-node"
  * import { CircuitBreaker, TripRule } from "@reclose/core"
- * import { RedisStore } from "@reclose/redis"
+ * import { RedisClient, RedisStore } from "@reclose/redis"
  * import { Layer } from "effect"
  *
  * const Breakers = CircuitBreaker.layer({ tripRule: TripRule.consecutive(5) }).pipe(
  *   Layer.provide(RedisStore.layer({ prefix: "shop:" })),
- *   Layer.provide(NodeRedis.layer({
- *     url: "redis://redis.example:6379",
- *     disableOfflineQueue: true,
- *     commandsQueueMaxLength: 1_000
- *   }))
+ *   Layer.provide(RedisClient.layer({ url: "redis://redis.example:6379" }))
  * )
  * ```
  *

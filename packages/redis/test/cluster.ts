@@ -19,7 +19,7 @@ export interface ClusterNode {
 }
 
 /** The cluster takes a server for dead that hasn't answered for this long, in milliseconds. */
-export const nodeTimeout = 1_000
+const nodeTimeout = 1_000
 
 const startNode = Effect.gen(function*() {
   const [port, bus] = [yield* freePort, yield* freePort]

@@ -40,7 +40,7 @@ const topologyOf = (ranges: Ranges, askedHost: string): Topology => {
   return { slots, primaries: [...primaries].toSorted() }
 }
 
-export const addressOf = (host: string, port: number | string): string => `${host}:${port}`
+const addressOf = (host: string, port: number | string): string => `${host}:${port}`
 
 const hostOf = (address: string): string => address.slice(0, address.lastIndexOf(":"))
 
