@@ -25,9 +25,12 @@ import { targetAt } from "./internal/Target.ts"
 export interface ClientOptions extends
   Pick<
     RedisClientOptions,
-    "username" | "password" | "credentialsProvider" | "name" | "database" | "socket" | "RESP" | "disableClientInfo"
+    "username" | "password" | "credentialsProvider" | "name" | "database" | "socket" | "disableClientInfo"
   >
-{}
+{
+  /** The version of the protocol. Default 3. */
+  readonly RESP?: 2 | 3 | undefined
+}
 
 /**
  * How a Redis is connected to.
@@ -159,7 +162,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
  *   Each outage is logged as one warning, and one more for each new reason; its end as information.
  * - A connection is taken for lost when its socket ends, when a PING stays unanswered for `pingTimeout`, and when Redis
  *   answers `READONLY`: behind the same address may be another primary after a failover.
- * - Each subscription has a connection of its own, and ends when that is lost, or when Redis has answered `READONLY`.
+ * - Each subscription has a connection of its own. It waits until Redis is there, without a bound, and ends when a
+ *   connection is lost, or when Redis has answered `READONLY`.
  *   `RedisStore` then subscribes again, and reads what it may have missed.
  * - Closing its scope waits for the answers to commands in flight, `closeTimeout` at most.
  *

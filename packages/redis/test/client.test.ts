@@ -4,7 +4,7 @@ import { CircuitBreaker, TripRule } from "@reclose/core"
 import { CircuitStore } from "@reclose/core/CircuitStore"
 import { PolicyError } from "@reclose/core/PolicyError"
 import { RedisClient, RedisStore } from "@reclose/redis"
-import { Context, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Layer, Logger, Queue, Scope } from "effect"
 import { Redis } from "effect/persistence"
 import {
   command,
@@ -73,6 +73,9 @@ describe("a client of Redis", privateRedis(), () => {
             `Warn Redis at ${address} is not connected \\(.*ECONNREFUSED.*commands fail at once; the next attempts`
           )
         )
+        // Nothing is said twice: about a subscription, or about each attempt.
+        yield* Effect.sleep("1 second")
+        assert.strictEqual(lines.filter((line) => line.startsWith("Warn")).length, 2)
         yield* server.restart
         yield* Effect.exit(Effect.fail("down").pipe(here.withBreaker("quotes")))
         yield* eventually(Effect.filterOrFail(there.state("quotes"), ({ phase }) => phase === "Open"))
@@ -220,6 +223,33 @@ describe("a client of Redis", privateRedis(), () => {
         yield* Scope.close(scope, Exit.void)
         yield* eventually(Effect.filterOrFail(connections, (count) => count === before))
       }))
+
+    it.effect.each([2, 3] as const)(
+      "watches its connections in version %i of the protocol, subscriptions included",
+      (RESP) =>
+        Effect.gen(function*() {
+          const { store } = yield* connect(yield* ownPrefix, {
+            client: { RESP },
+            pingInterval: "20 millis",
+            pingTimeout: "1 second"
+          })
+          const heard = yield* hear(store)
+          const pings = Effect.map(
+            command("INFO", "commandstats"),
+            (info) => Number(/cmdstat_ping:calls=(\d+)/.exec(String(info))?.[1] ?? 0)
+          )
+          const before = yield* pings
+          yield* eventually(Effect.filterOrFail(pings, (count) => count > before + 20))
+          yield* store.replace("quotes", undefined, recordOf(1))
+          // What comes first is the change: no connection was lost meanwhile.
+          assert.deepStrictEqual(yield* Queue.take(heard), {
+            _tag: "Changed",
+            key: "quotes",
+            version: 1,
+            generation: 0
+          })
+        })
+    )
 
     it.effect("connects under a name and a password in the URL, and to a database", () =>
       Effect.gen(function*() {

@@ -52,6 +52,14 @@ const primariesOf = Effect.fnUntraced(function*(key: string) {
   return { own, other, slot: `${slot}` }
 })
 
+/** Returns a key that one of the three primaries serves at first. */
+const keyIn = (prefix: string, part: 0 | 1 | 2): string => {
+  const bounds = [0, 5_461, 10_923, 16_384]
+  const isIn = (key: string) =>
+    slotOf(prefix + key) >= (bounds[part] ?? 0) && slotOf(prefix + key) < (bounds[part + 1] ?? 0)
+  return Array.from({ length: 1_000 }, (_, i) => `key-${i}`).find(isIn) ?? assert.fail("there is one")
+}
+
 const keys = Array.from({ length: 30 }, (_, i) => `service-${i}`)
 
 describe("a store in a Redis Cluster", privateRedis(), () => {
@@ -75,7 +83,7 @@ describe("a store in a Redis Cluster", privateRedis(), () => {
           "🚀",
           "a{}{b}"
         ]
-        for (const key of [...keys.slice(0, 10), ...odd]) {
+        for (const key of [...keys.slice(0, 2), ...odd]) {
           assert.strictEqual(slotOf(key), yield* node?.command("CLUSTER", "KEYSLOT", key) ?? Effect.die("none"), key)
         }
       }))
@@ -150,14 +158,34 @@ describe("a store in a Redis Cluster", privateRedis(), () => {
         assert.match(error.message, /cluster at 127\.0\.0\.1:1 .*ECONNREFUSED.*asked again after 500ms at most/)
       }).pipe(isQuiet))
 
-    // It comes last: what follows has a server less.
-    it.effect(
-      "fails no call when a primary is killed under load, and shares circuits again after the failover",
-      () =>
+    it.effect("follows a primary that steps down for its replica", () =>
+      Effect.gen(function*() {
+        const prefix = yield* ownPrefix
+        const { store } = yield* connect(prefix)
+        const { nodes } = yield* RedisCluster
+        const key = keyIn(prefix, 2)
+        const { own } = yield* primariesOf(prefix + key)
+        yield* store.replace(key, undefined, recordOf(1))
+        yield* nodes[nodes.indexOf(own) + 3]?.command("CLUSTER", "FAILOVER") ?? Effect.die("there are six")
+        const isReplica = Effect.map(own.command("ROLE"), (role) => String(role).startsWith("slave"))
+        yield* eventually(Effect.filterOrFail(isReplica, (is) => is))
+        assert.strictEqual((yield* store.replace(key, recordOf(1), recordOf(2)))._tag, "Replaced")
+      }).pipe(isQuiet))
+
+    // They come last: what follows has a server less.
+    it.effect.each(
+      [
+        ["is killed", 0, (node: ClusterNode) => node.kill],
+        ["hangs", 1, (node: ClusterNode) => node.pause]
+      ] as const
+    )(
+      "fails no call when a primary %s under load, and shares circuits again after the failover",
+      ([, part, end]) =>
         Effect.gen(function*() {
           const prefix = yield* ownPrefix
+          const down = keyIn(prefix, part)
           const [here, there] = [yield* breakerOn(prefix), yield* breakerOn(prefix)]
-          const { own } = yield* primariesOf(`${prefix}quotes`)
+          const { own } = yield* primariesOf(prefix + down)
           let failed = 0
           let succeeded = 0
           const load = Effect.forEach([here, there], ({ withBreaker }) =>
@@ -166,18 +194,19 @@ describe("a store in a Redis Cluster", privateRedis(), () => {
                 Effect.map((exit) =>
                   Exit.isSuccess(exit) ? succeeded++ : failed++
                 )
-              )), { discard: true })
+              ), { concurrency: "unbounded", discard: true }), { discard: true })
+          yield* load
           const loading = yield* Effect.forkScoped(Effect.repeat(load, Schedule.spaced("10 millis")))
           // Something to tell all the time: a key that fails, in each process, on each node.
           const failing = Effect.forEach(keys, (key) =>
             Effect.exit(here.withBreaker(Effect.fail("down"), `failing-${key}`)), { discard: true })
           yield* Effect.forkScoped(Effect.repeat(failing, Schedule.spaced("50 millis")))
-          yield* there.withBreaker(Effect.succeed("42"), "quotes")
+          yield* there.withBreaker(Effect.succeed("42"), down)
           yield* Effect.sleep("500 millis")
 
-          yield* own.kill
-          yield* Effect.exit(here.withBreaker(Effect.fail("down"), "quotes"))
-          yield* eventually(Effect.filterOrFail(there.state("quotes"), ({ phase }) =>
+          yield* end(own)
+          yield* Effect.exit(here.withBreaker(Effect.fail("down"), down))
+          yield* eventually(Effect.filterOrFail(there.state(down), ({ phase }) =>
             phase === "Open"))
 
           yield* Fiber.interrupt(loading)

@@ -16,6 +16,8 @@ export interface ClusterNode {
   readonly command: (...words: ReadonlyArray<string>) => Effect.Effect<unknown>
   /** Ends it at once, as a crash does. */
   readonly kill: Effect.Effect<void>
+  /** Leaves its connections open and lets it answer none. */
+  readonly pause: Effect.Effect<void>
 }
 
 /** The cluster takes a server for dead that hasn't answered for this long, in milliseconds. */
@@ -47,7 +49,7 @@ const startNode = Effect.gen(function*() {
         client.destroy()
       }
     })
-  return { port, bus, command, kill: stop(child) }
+  return { port, bus, command, kill: stop(child), pause: Effect.sync(() => void child.kill("SIGSTOP")) }
 }).pipe(Effect.retry({ times: 5 }))
 
 const make = Effect.gen(function*() {

@@ -46,6 +46,8 @@ export const makeClient = Effect.fnUntraced(function*(
       return { send: sending(send), close: Effect.andThen(destroy, close) }
     }),
     subscribe: Effect.fnUntraced(function*(channel, onMessage) {
+      // Trying meanwhile would find out nothing that the link doesn't, and would come later.
+      yield* link.connected
       const connection = yield* subscribeAt(target, settings, channel, onMessage)
       yield* Effect.acquireRelease(
         Effect.sync(() => subscribers.add(connection)),

@@ -75,6 +75,7 @@ export const open = Effect.fnUntraced(function*(
           // A user needs no right to CLIENT SETINFO then.
           disableClientInfo: true,
           ...options,
+          RESP: options.RESP ?? 3,
           socket: { ...options.socket, connectTimeout: Duration.toMillis(connectTimeout), reconnectStrategy: false },
           disableOfflineQueue: true,
           commandsQueueMaxLength: maxCommands

@@ -3,6 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Redis from "effect/persistence/Redis"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
@@ -21,6 +22,8 @@ export interface Link {
   readonly address: string
   /** Waits for the first attempt to connect. Later, it fails at once while there is no connection. */
   readonly connection: Effect.Effect<Connection, Redis.RedisError>
+  /** Waits for a connection for as long as it takes. */
+  readonly connected: Effect.Effect<void>
   readonly isConnected: () => boolean
 }
 
@@ -45,6 +48,7 @@ export const supervise = Effect.fnUntraced(function*(
   } apart at most`
   const attempted = yield* Deferred.make<void>()
   let current: Connection | undefined
+  let connected = yield* Deferred.make<void>()
   let attempts = 0
   let failure = ""
 
@@ -53,10 +57,12 @@ export const supervise = Effect.fnUntraced(function*(
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         current = connection
+        Deferred.doneUnsafe(connected, Exit.void)
       }),
       () =>
         Effect.sync(() => {
           current = undefined
+          connected = Deferred.makeUnsafe()
         })
     )
     if (failure !== "") yield* Effect.logInfo(`Redis at ${address} is connected`)
@@ -86,6 +92,7 @@ export const supervise = Effect.fnUntraced(function*(
 
   return {
     address,
+    connected: Effect.suspend(() => Deferred.await(connected)),
     isConnected: () => current !== undefined,
     connection: Effect.andThen(
       Deferred.await(attempted),
