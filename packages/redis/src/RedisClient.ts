@@ -161,7 +161,8 @@ const make = Effect.fnUntraced(function*(options: Options) {
  *   command fails at once while there is none, with a `RedisError` whose cause names the host, the reason, and what follows.
  *   Each outage is logged as one warning, and one more for each new reason; its end as information.
  * - A connection is taken for lost when its socket ends, when a PING stays unanswered for `pingTimeout`, and when Redis
- *   answers `READONLY`: behind the same address may be another primary after a failover.
+ *   answers `READONLY`: behind the same address may be another primary after a failover. If it is a replica again, the new
+ *   connection is kept for 1 second at least, and each time twice as long up to 10 seconds, for a replica answers reads.
  * - Each subscription has a connection of its own. It waits until Redis is there, without a bound, and ends when a
  *   connection is lost, or when Redis has answered `READONLY`.
  *   `RedisStore` then subscribes again, and reads what it may have missed.

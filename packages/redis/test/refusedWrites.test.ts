@@ -3,8 +3,9 @@ import { assert, describe, layer } from "@effect/vitest"
 import { CircuitBreaker, TripRule } from "@reclose/core"
 import type { CircuitEvent } from "@reclose/core/CircuitEvent"
 import { CircuitStore } from "@reclose/core/CircuitStore"
-import { Effect, Layer, Schedule, Stream } from "effect"
-import { command, connect, ownPrefix, PrivateRedis, privateRedis } from "./support.ts"
+import { RedisClient, RedisStore } from "@reclose/redis"
+import { Context, Effect, Layer, Logger, Schedule, Stream } from "effect"
+import { command, connect, ownPrefix, PrivateRedis, privateRedis, RedisUrl } from "./support.ts"
 
 const refusals = [
   ["has no memory left", ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"]],
@@ -21,18 +22,35 @@ const scripts = Effect.map(
   (info) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(String(info))?.[1] ?? 0)
 )
 
+const stores = {
+  NodeRedis: (prefix: string) => Effect.map(connect(prefix), ({ store }) => store),
+  RedisClient: Effect.fnUntraced(function*(prefix: string) {
+    const client = RedisClient.layer({ url: yield* RedisUrl }).pipe(Layer.provide(Logger.layer([])))
+    return Context.get(yield* Layer.build(Layer.provide(RedisStore.layer({ prefix }), client)), CircuitStore)
+  })
+}
+
+const cases = (["NodeRedis", "RedisClient"] as const).flatMap((client) =>
+  refusals.map(([reason, begin, end]) => ({ client, reason, begin, end }))
+)
+
+const connections = Effect.map(
+  command("INFO", "stats"),
+  (info) => Number(/total_connections_received:(\d+)/.exec(String(info))?.[1] ?? 0)
+)
+
 describe("a Redis that answers reads and refuses writes", privateRedis(), () => {
   layer(PrivateRedis, { excludeTestServices: true })((it) => {
-    it.effect.each(refusals)(
-      "gets few commands from two breakers whose circuit opens meanwhile: it %s",
-      ([, begin, end]) =>
+    it.effect.each(cases)(
+      "gets few commands from two breakers whose circuit opens: it $reason, through $client",
+      ({ begin, client, end }) =>
         Effect.gen(function*() {
           const prefix = yield* ownPrefix
           const policy = { tripRule: TripRule.consecutive(1), openDuration: "200 millis" } as const
           const events: Array<CircuitEvent> = []
           const breakers = yield* Effect.forEach(["here", "there"], () =>
             Effect.gen(function*() {
-              const { store } = yield* connect(prefix)
+              const store = yield* stores[client](prefix)
               const context = yield* Layer.build(
                 CircuitBreaker.layer(policy).pipe(Layer.provide(Layer.succeed(CircuitStore, store)))
               )
@@ -54,6 +72,8 @@ describe("a Redis that answers reads and refuses writes", privateRedis(), () => 
           assert.isTrue(events.some(({ _tag }) => _tag === "StoreFailed"))
           // Three commands for each probe. A breaker that reads the key for each refused write of its own sends thousands.
           assert.isBelow(yield* scripts, 400)
+          // At READONLY, RedisClient connects anew with its subscription: at once, after 1 second, after 2 more.
+          assert.isBelow(yield* connections, 40)
         }),
       30_000
     )

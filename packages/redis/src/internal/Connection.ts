@@ -53,16 +53,17 @@ const within = (duration: Duration.Duration, message: string) =>
   Effect.timeoutOrElse({ duration, orElse: () => Effect.fail(redisError(new Error(message))) })
 
 /** A replica refuses writes. After a failover, the same address may lead to the primary. */
-const isReadOnly = (cause: unknown): boolean => /\bREADONLY\b/.test(textOf(cause))
+export const isReadOnly = (cause: unknown): boolean => /\bREADONLY\b/.test(textOf(cause))
 
 /**
  * Opens a connection that closes with the scope, after the answers to what was sent, or after `closeTimeout` without them.
  * It doesn't reconnect: `lost` fails when its socket ends, when a PING stays unanswered for `pingTimeout`, and when Redis
- * answers that it is a replica.
+ * answers that it is a replica, `replicaGrace` after it was opened at the earliest.
  */
 export const open = Effect.fnUntraced(function*(
   { address, options }: Target,
-  { closeTimeout, connectTimeout, maxCommands, pingInterval, pingTimeout }: Settings
+  { closeTimeout, connectTimeout, maxCommands, pingInterval, pingTimeout }: Settings,
+  replicaGrace: Duration.Input = Duration.zero
 ): Effect.fn.Return<Connection, Redis.RedisError, Scope.Scope> {
   const lost = yield* Deferred.make<never, Redis.RedisError>()
   const end = (cause: unknown): void => {
@@ -100,9 +101,19 @@ export const open = Effect.fnUntraced(function*(
     })
   yield* promised(connect).pipe(within(connectTimeout, `connection attempt timed out at ${address}`))
 
+  let endsOnReadOnly = false
+  yield* Effect.forkScoped(
+    Effect.delay(
+      Effect.sync(() => {
+        endsOnReadOnly = true
+      }),
+      replicaGrace
+    ),
+    { startImmediately: true }
+  )
   const send = (words: ReadonlyArray<string>): Promise<unknown> =>
     client.sendCommand<unknown>([...words]).catch((cause: unknown) => {
-      if (isReadOnly(cause)) end(cause)
+      if (endsOnReadOnly && isReadOnly(cause)) end(cause)
       throw cause
     })
   const ping = promised(() => client.ping()).pipe(

@@ -8,7 +8,7 @@ import type * as Redis from "effect/persistence/Redis"
 import * as Predicate from "effect/Predicate"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { type Connection, open, redisError, type Settings, type Target } from "./Connection.ts"
+import { type Connection, isReadOnly, open, redisError, type Settings, type Target } from "./Connection.ts"
 import { textOf } from "./Failure.ts"
 
 /** Returns in a few words why an effect on a connection failed. */
@@ -29,12 +29,16 @@ export interface Link {
 
 const firstDelay = 50
 
+/** A replica answers reads and passes messages on, so a connection to one that remains a replica is kept for longer. */
+const [firstGrace, maxGrace] = [1_000, 10_000]
+
 /** A connection that lasted for this long was good, so the first attempt after it comes soon. */
 const steadyAfter = "10 seconds"
 
 /**
  * Connects, and connects again for as long as the scope lasts: after 50 milliseconds at first, then twice as long each
- * time up to `maxReconnectDelay`, give or take a fifth. Logs each outage once, each new reason for it, and its end.
+ * time up to `maxReconnectDelay`, give or take a fifth. Logs each outage once, each new reason for it, and its end; one that
+ * comes again within 10 seconds for the same reason is part of the outage before.
  */
 export const supervise = Effect.fnUntraced(function*(
   target: Target,
@@ -50,10 +54,12 @@ export const supervise = Effect.fnUntraced(function*(
   let current: Connection | undefined
   let connected = yield* Deferred.make<void>()
   let attempts = 0
+  let grace = 0
   let failure = ""
+  let isAnnounced = true
 
   const connect = Effect.scoped(Effect.gen(function*() {
-    const connection = yield* open(target, settings)
+    const connection = yield* open(target, settings, grace)
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         current = connection
@@ -65,22 +71,23 @@ export const supervise = Effect.fnUntraced(function*(
           connected = Deferred.makeUnsafe()
         })
     )
-    if (failure !== "") yield* Effect.logInfo(`Redis at ${address} is connected`)
-    failure = ""
+    if (!isAnnounced) yield* Effect.logInfo(`Redis at ${address} is connected`)
+    isAnnounced = true
     yield* Deferred.succeed(attempted, undefined)
-    yield* Effect.forkScoped(
-      Effect.delay(
-        Effect.sync(() => {
-          attempts = 0
-        }),
-        steadyAfter
-      )
-    )
+    yield* Effect.forkScoped(Effect.gen(function*() {
+      yield* Effect.sleep(steadyAfter)
+      attempts = 0
+      failure = ""
+      yield* Effect.sleep("1 minute")
+      grace = 0
+    }))
     return yield* Effect.tapError(connection.lost, (error) => Effect.sync(() => onLost(error)))
   }))
 
   const note = Effect.fnUntraced(function*(cause: Cause.Cause<Redis.RedisError>) {
     const reason = reasonOf(cause)
+    if (isReadOnly(new Error(reason))) grace = Math.min(Math.max(firstGrace, grace * 2), maxGrace)
+    isAnnounced &&= reason === failure
     if (reason !== failure) yield* Effect.logWarning(`Redis at ${address} is not connected (${reason}): ${next}`)
     failure = reason
     yield* Deferred.succeed(attempted, undefined)
