@@ -107,7 +107,15 @@ export class Exchange {
 
   /** What the store holds of a key that is used for the first time. */
   hydrate(key: string): Effect.Effect<Seen, CircuitStoreError> {
-    return this.bounded("read", key, this.policy.hydrateTimeout, this.read(key))
+    let fallback: Seen | undefined
+    const read = this.read(key, (seen) => {
+      fallback = seen
+    })
+    // An answer that may be old is better than none: it may tell of an opening.
+    return Effect.catch(
+      this.bounded("read", key, this.policy.hydrateTimeout, read),
+      (error) => fallback === undefined ? Effect.fail(error) : Effect.succeed(fallback)
+    )
   }
 
   /** Rests a circuit on a record that was just read. */
@@ -214,12 +222,19 @@ export class Exchange {
     return found
   }
 
-  /** Reads once more if the process was asleep meanwhile: the answer may be as old as its sleep was long. */
-  private read(key: string): Effect.Effect<Seen, CircuitStoreError> {
+  /**
+   * Reads once more if the process was asleep meanwhile: the answer may be as old as its sleep was long. `onDoubt` gets the
+   * answer that is read again.
+   */
+  private read(key: string, onDoubt?: (seen: Seen) => void): Effect.Effect<Seen, CircuitStoreError> {
     return Effect.suspend(() => {
       const { lag } = this
       const read = this.timed(() => this.store.read(key), (seen) => seen)
-      return Effect.flatMap(read, (seen) => this.isAwakeSince(lag) ? Effect.succeed(seen) : read)
+      return Effect.flatMap(read, (seen) => {
+        if (this.isAwakeSince(lag)) return Effect.succeed(seen)
+        onDoubt?.(seen)
+        return read
+      })
     })
   }
 

@@ -9,12 +9,18 @@ import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { Host } from "../internal/Sharing.ts"
 import { type Exchange, type Fork, storeFailed } from "./Exchange.ts"
 
+interface FirstRead {
+  readonly fiber: Fiber.Fiber<CircuitEntry | undefined>
+  /** The latest version that was announced while the read was under way. */
+  announced: number
+}
+
 export class FirstUse {
   private readonly exchange: Exchange
   private readonly host: Host
   private readonly fork: Fork
   /** Reads under way. None of its callers owns one: a caller that goes away must not take with it what others wait for. */
-  private readonly reads = new Map<string, Fiber.Fiber<CircuitEntry | undefined>>()
+  private readonly reads = new Map<string, FirstRead>()
   private lookFailed = false
 
   constructor(exchange: Exchange, host: Host, fork: Fork) {
@@ -24,13 +30,29 @@ export class FirstUse {
   }
 
   acquire(key: string): Effect.Effect<CircuitEntry | undefined> {
-    const fiber = this.reads.get(key)
+    const fiber = this.reads.get(key)?.fiber
     // Not worth a question to the store, whose answer would have no place.
     if (fiber === undefined && !this.host.hasRoom()) return Effect.succeed(this.host.add(key, undefined))
     return Effect.map(
       Fiber.await(fiber ?? this.read(key)),
       (exit) => exit._tag === "Success" ? exit.value : this.host.add(key, undefined)
     )
+  }
+
+  /** Records that the store has announced a version of a key. The first read of it may answer an older one. */
+  announce(key: string, version: number): void {
+    const read = this.reads.get(key)
+    if (read !== undefined) read.announced = Math.max(read.announced, version)
+  }
+
+  /** Records that announcements may have been lost: what is being read may be older than any of them. */
+  missed(): void {
+    for (const read of this.reads.values()) read.announced = Number.POSITIVE_INFINITY
+  }
+
+  /** Returns the latest version that was announced while the key was first read, 0 if none was. */
+  announced(key: string): number {
+    return this.reads.get(key)?.announced ?? 0
   }
 
   /** Tells once that the store doesn't say, however often somebody looks. */
@@ -55,7 +77,7 @@ export class FirstUse {
         return undefined
       }))
     const fiber = this.fork(Effect.map(seen, (seen) => this.host.add(key, seen)))
-    this.reads.set(key, fiber)
+    this.reads.set(key, { fiber, announced: 0 })
     // Runs at once for a store that answers at once.
     fiber.addObserver(() => this.reads.delete(key))
     return fiber

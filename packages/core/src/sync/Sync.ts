@@ -77,6 +77,8 @@ export class Sync implements Sharing {
     if (entry.shared?.isCounting === true) this.schedule(entry, this.host.at() + this.policy.flushEvery)
     if (seen !== undefined) {
       if (!this.policy.background) this.exchange.knows(this.exchange.shared(entry), this.exchange.lag)
+      // The store answered the read before it held what it announced meanwhile.
+      if (this.firstUse.announced(entry.key) > (seen.record?.version ?? 0)) this.askAnew(entry, this.host.at())
       return
     }
     const shared = this.exchange.unknown(entry)
@@ -202,13 +204,17 @@ export class Sync implements Sharing {
   })
 
   private heard(change: Change): Effect.Effect<void> {
-    if (change._tag === "Missed") return this.refresh
+    if (change._tag === "Missed") {
+      this.firstUse.missed()
+      return this.refresh
+    }
     return Effect.sync(() => {
       const entry = this.host.get(change.key)
-      const known = entry?.shared?.seen
-      if (entry === undefined || change.version <= (known?.version ?? 0)) return
+      if (entry === undefined) return this.firstUse.announce(change.key, change.version)
+      const known = entry.shared?.seen
+      if (change.version <= (known?.version ?? 0)) return
       const shared = this.exchange.shared(entry)
-      shared.latest = change.version
+      shared.latest = Math.max(shared.latest, change.version)
       // Most likely what is being written; if it is not, the exchange under way is followed by another one.
       if (shared.running > 0) return
       const now = this.host.at()

@@ -1,7 +1,8 @@
 /** Keys that a process doesn't know yet, or no more. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitBreaker, CircuitOpen, CircuitStore, type Policy, TripRule } from "@reclose/core"
-import { Effect, Fiber } from "effect"
+import { Clock, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { key } from "../support.ts"
 import { heard, pass, put, record, start } from "./processes.ts"
 
@@ -31,6 +32,84 @@ describe("the first use of a key", () => {
       yield* heard
       assert.strictEqual((yield* record)?.phase._tag, "Open")
       assert.strictEqual(yield* here.way.count("read"), 1)
+    }).pipe(kept))
+})
+
+describe("a first read that is answered late", () => {
+  const slow = { _tag: "Deliver", answerDelay: "80 millis" } as const
+
+  it.effect("is read again where the store announced a newer record meanwhile", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(first), start(first)])
+      yield* there.succeed
+      yield* here.way.next("read", slow)
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* heard
+      yield* there.fail
+      yield* heard
+      yield* TestClock.adjust("80 millis")
+      assert.strictEqual(yield* Fiber.join(call), "42", "the answer was older than the opening")
+      yield* heard
+      assert.strictEqual(yield* here.phase, "Open")
+    }).pipe(kept))
+
+  it.effect("is read again where announcements may have been lost meanwhile", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(first), start(first)])
+      yield* there.succeed
+      yield* here.way.next("read", slow)
+      yield* here.way.next("change", { _tag: "LoseRequest" })
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* heard
+      yield* there.fail
+      yield* heard
+      // A way that was cut says that something may be missing.
+      yield* here.way.partition
+      yield* here.way.heal
+      yield* TestClock.adjust("80 millis")
+      yield* Fiber.join(call)
+      yield* heard
+      assert.strictEqual(yield* here.phase, "Open")
+    }).pipe(kept))
+
+  it.effect("is not read again where nothing newer was announced", () =>
+    Effect.gen(function*() {
+      yield* put({})
+      const here = yield* start(first)
+      yield* here.way.next("read", slow)
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* TestClock.adjust("80 millis")
+      yield* Fiber.join(call)
+      yield* heard
+      assert.strictEqual(yield* here.way.count("read"), 1)
+    }).pipe(kept))
+})
+
+describe("a wall clock that is set during a first read", () => {
+  it.effect("costs a second read, and the first answer holds where the second one comes too late", () =>
+    Effect.gen(function*() {
+      const base = yield* Clock.Clock
+      yield* put({ generation: 3, phase: { _tag: "Open", openings: 1, duration: 9_000, remaining: 9_000 } })
+      let ahead = 0
+      const stepped: Clock.Clock = {
+        currentTimeMillisUnsafe: () => base.currentTimeMillisUnsafe() + ahead,
+        currentTimeMillis: Effect.map(base.currentTimeMillis, (millis) => millis + ahead),
+        currentTimeNanosUnsafe: () => base.currentTimeNanosUnsafe(),
+        currentTimeNanos: base.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => base.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: base.monotonicTimeNanos,
+        sleep: (duration) => base.sleep(duration)
+      }
+      const decide = () => ({ _tag: "Deliver", answerDelay: "80 millis" }) as const
+      const here = yield* Effect.provideService(start(first, { decide }), Clock.Clock, stepped)
+      const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
+      yield* heard
+      ahead = 60_000
+      yield* TestClock.adjust("80 millis")
+      yield* heard
+      yield* TestClock.adjust("20 millis")
+      assert.instanceOf(yield* Fiber.join(call), CircuitOpen)
+      assert.strictEqual(yield* here.way.count("read"), 2)
     }).pipe(kept))
 })
 
