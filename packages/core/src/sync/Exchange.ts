@@ -118,12 +118,12 @@ export class Exchange {
     )
   }
 
-  /** Rests a circuit on a record that was just read. */
-  learn(entry: CircuitEntry, record: CircuitRecord): void {
+  /** Rests a circuit on a record that was just read. Returns whether the record has to be written anew. */
+  learn(entry: CircuitEntry, record: CircuitRecord): boolean {
     const shared = this.shared(entry)
     this.knows(shared, this.lag)
     this.finish(entry, shared.see(record, entry.circuit), undefined)
-    this.consider(entry, shared, false)
+    return this.consider(entry, shared, false) !== undefined
   }
 
   /** Answers the permit if one was asked for and is to be had. Takes no longer than `storeTimeout`. */

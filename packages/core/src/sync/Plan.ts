@@ -24,6 +24,12 @@ import type { Outcome } from "../Outcome.ts"
 import { fromRecorded, toRecorded } from "./RecordedPhase.ts"
 import * as SharedEvidence from "./SharedEvidence.ts"
 
+/**
+ * By how many milliseconds a record may be ahead of the store's clock: more than two processes can misjudge that clock by.
+ * A record that is further ahead was written before the clock was set back.
+ */
+const tolerance = 2_000
+
 /** How many processes a record remembers, of those that failed and of those that wrote. */
 export const remembered = 32
 
@@ -108,9 +114,11 @@ export const plan = (
   const { circuit: local, process, settlements, steering } = standing
   const generation = record?.generation ?? 0
   const moved = generation > standing.base
-  // A store that has lost what it held is told again.
-  const lost = generation < standing.base && isWorthKeeping(local, at)
   const recordIsClosed = record === undefined || record.phase._tag === "Closed"
+  // A store that has lost what it held, or has gone back to an older record, gets it again.
+  const lost = generation < standing.base && (isWorthKeeping(local, at) || !recordIsClosed)
+  // It ages from now on. Otherwise it would be new at each look until the store's clock has caught up.
+  const isAhead = record !== undefined && record.time > storeNow + tolerance
   // The end of an opening that nobody else knew of is none of theirs either.
   const endsAlone = standing.isPrivate && recordIsClosed && local.phase._tag === "Closed" && steering.length === 0
   const unpublished = !moved && !endsAlone && (standing.isUnpublished || lost)
@@ -118,13 +126,15 @@ export const plan = (
   const isForeign = record !== undefined && record.policy !== rule
   const counts = isForeign ? [] : record?.evidence ?? []
   const horizon = storeNow - SharedEvidence.horizon(policy.tripRule)
-  const failing = (record?.failing ?? []).filter(([, time]) => time > horizon && time <= storeNow + 60_000)
+  const failing = (record?.failing ?? [])
+    .map(([other, time]) => [other, isAhead ? Math.min(time, Math.floor(storeNow)) : time] as const)
+    .filter(([, time]) => time > horizon && time <= storeNow + 60_000)
   const opens = unpublished && local.phase._tag !== "Closed"
   const fails = opens || standing.failed || SharedEvidence.hasHits(standing.reports)
   const nowFailing = fails
     ? [...failing.filter(([other]) => other !== process), [process, Math.floor(storeNow)] as const].slice(-remembered)
     : failing
-  const failingSince = failing.length > 0 ? record?.failingSince ?? storeNow : storeNow
+  const failingSince = failing.length > 0 ? Math.min(record?.failingSince ?? storeNow, storeNow) : storeNow
 
   // An opening that nobody else has a reason for stays with the process that has one, where the policy asks for more.
   const isPrivate = opens && recordIsClosed && nowFailing.length < policy.quorum
@@ -179,7 +189,7 @@ export const plan = (
     endsSooner(circuit.phase, local.phase))
   const keepsCounts = isForeign && !isNewPhase && !tells
   return {
-    next: isChanged || tells
+    next: isChanged || tells || isAhead
       ? {
         time: storeNow,
         timeToLive: timeToLive(circuit, at, idleTimeToLive),
@@ -226,9 +236,25 @@ const shared = (
   const generation = local.phase.generation + (moved || tag !== local.phase._tag ? 1 : 0)
   const age = record === undefined ? 0 : Math.max(0, storeNow - record.time)
   const recorded = record?.phase ?? { _tag: "Closed" as const, openings: 0, remaining: 0 }
-  const phase = fromRecorded(policy, recorded, generation, age, at)
+  const inRecord = fromRecorded(policy, recorded, generation, age, at)
+  const phase = moved ? inRecord : noLater(inRecord, local.phase)
   const warmUntil = local.phase._tag === "Closed" ? local.phase.warmUntil : undefined
   return { ...local, override, phase: phase._tag === "Closed" ? { ...phase, warmUntil } : phase }
+}
+
+/**
+ * A recorded phase that the process knows already. Its end only ever gets sooner: the process has measured by its own clock
+ * how much of it is left, and the store's clock may have been set back.
+ */
+const noLater = (recorded: Phase, local: Phase): Phase => {
+  if (recorded._tag === "Open" && local._tag === "Open") {
+    return { ...recorded, until: Math.min(recorded.until, local.until) }
+  }
+  if (recorded._tag !== "HalfOpen" || local._tag !== "HalfOpen") return recorded
+  // A trial gets another deadline with the first probe after all others have ended.
+  const isSameLease = local.nextProbe >= recorded.nextProbe ||
+    recorded.probes.some((probe) => local.probes.includes(probe))
+  return isSameLease ? { ...recorded, deadline: Math.min(recorded.deadline, local.deadline) } : recorded
 }
 
 const after = (before: Step, next: Step): Step => ({ ...next, changes: [...before.changes, ...next.changes] })

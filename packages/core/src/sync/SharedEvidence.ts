@@ -275,7 +275,9 @@ export const toMeasured = (
       case "Time": {
         if (part._tag === "Consecutive") return []
         const width = spanOf(part) / bucketCount
-        const buckets = count.buckets.map(([bucket, calls, hits]) => ({
+        const newest = Math.floor(storeNow / width) + 1
+        // A bucket of the future would stay new until the store's clock has caught up.
+        const buckets = count.buckets.filter(([bucket]) => bucket <= newest).map(([bucket, calls, hits]) => ({
           age: Math.max(0, storeNow - bucket * width),
           calls,
           hits: Math.min(hits, calls)

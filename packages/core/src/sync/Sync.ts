@@ -72,7 +72,8 @@ export class Sync implements Sharing {
   }
 
   begin(entry: CircuitEntry, seen: Seen | undefined): void {
-    if (seen?.record !== undefined) this.exchange.learn(entry, seen.record)
+    const isDue = seen?.record !== undefined && this.exchange.learn(entry, seen.record)
+    if (isDue) this.schedule(entry, this.host.at())
     // Somebody fails: what the first call comes to may matter to all.
     if (entry.shared?.isCounting === true) this.schedule(entry, this.host.at() + this.policy.flushEvery)
     if (seen !== undefined) {

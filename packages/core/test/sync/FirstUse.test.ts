@@ -5,6 +5,7 @@ import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { key } from "../support.ts"
 import { heard, pass, put, record, start } from "./processes.ts"
+import { settableClock } from "./settableClock.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
 
@@ -88,23 +89,13 @@ describe("a first read that is answered late", () => {
 describe("a wall clock that is set during a first read", () => {
   it.effect("costs a second read, and the first answer holds where the second one comes too late", () =>
     Effect.gen(function*() {
-      const base = yield* Clock.Clock
+      const clock = yield* settableClock
       yield* put({ generation: 3, phase: { _tag: "Open", openings: 1, duration: 9_000, remaining: 9_000 } })
-      let ahead = 0
-      const stepped: Clock.Clock = {
-        currentTimeMillisUnsafe: () => base.currentTimeMillisUnsafe() + ahead,
-        currentTimeMillis: Effect.map(base.currentTimeMillis, (millis) => millis + ahead),
-        currentTimeNanosUnsafe: () => base.currentTimeNanosUnsafe(),
-        currentTimeNanos: base.currentTimeNanos,
-        monotonicTimeNanosUnsafe: () => base.monotonicTimeNanosUnsafe(),
-        monotonicTimeNanos: base.monotonicTimeNanos,
-        sleep: (duration) => base.sleep(duration)
-      }
       const decide = () => ({ _tag: "Deliver", answerDelay: "80 millis" }) as const
-      const here = yield* Effect.provideService(start(first, { decide }), Clock.Clock, stepped)
+      const here = yield* Effect.provideService(start(first, { decide }), Clock.Clock, clock)
       const call = yield* Effect.forkChild(here.succeed, { startImmediately: true })
       yield* heard
-      ahead = 60_000
+      clock.ahead = 60_000
       yield* TestClock.adjust("80 millis")
       yield* heard
       yield* TestClock.adjust("20 millis")

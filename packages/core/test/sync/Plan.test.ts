@@ -85,6 +85,44 @@ describe("a circuit that is taken over", () => {
     assert.deepInclude(take?.phase, { until: 10_000 })
   })
 
+  it("of an opening that is known keeps the end measured here, though its record is from the future", () => {
+    const record = { time: ahead + hour, generation: 5, phase: recordedOpen }
+    const { circuit, next } = planned({ now: 9_000, circuit: opened, standing: { base: 5 }, record })
+    assert.deepInclude(circuit.phase, { until: 10_000 })
+    assert.deepInclude(next, { time: ahead + 9_000, generation: 5, phase: { ...recordedOpen, remaining: 1_000 } })
+  })
+
+  it("of a trial that is known keeps the deadline measured here, unless another trial's probes are out", () => {
+    const deadlineWith = (fields: { probes: ReadonlyArray<number>; nextProbe: number }) => {
+      const circuit = circuitOf(policy, { phase: halfOpen({ deadline: 5_000 }) })
+      const record = { generation: 4, phase: { ...recordedTrial, ...fields } }
+      const { phase } = planned({ now: 3_000, circuit, standing: { base: 4 }, record }).circuit
+      return phase._tag === "HalfOpen" ? phase.deadline : undefined
+    }
+    assert.strictEqual(deadlineWith({ probes: [0], nextProbe: 1 }), 5_000)
+    assert.strictEqual(deadlineWith({ probes: [0, 1], nextProbe: 2 }), 5_000)
+    assert.strictEqual(deadlineWith({ probes: [], nextProbe: 1 }), 5_000)
+    assert.strictEqual(deadlineWith({ probes: [1], nextProbe: 2 }), 8_000)
+  })
+
+  it("is written anew where it is from the future by more than two seconds, with all that it holds", () => {
+    const failing = [["other", ahead + hour]] as const
+    const record = { time: ahead + hour, failing, failingSince: ahead + hour, evidence: counted(2) }
+    assert.deepInclude(planned({ record }).next, {
+      time: ahead,
+      failing: [["other", ahead]],
+      failingSince: ahead,
+      evidence: counted(2)
+    })
+    assert.isUndefined(planned({ record: { ...record, time: ahead + 2_000, failing: [] } }).next)
+  })
+
+  it("is an older one that is open: the recovery that is known here is written over it", () => {
+    const { next } = planned({ standing: { base: 9 }, record: { generation: 5, phase: recordedOpen } })
+    assert.strictEqual(next?.phase._tag, "Closed")
+    assert.isAbove(next?.generation ?? 0, 9)
+  })
+
   it("goes on warming up, for a process that has not warmed up yet", () => {
     const cold = policyOf(three, { warmUp: 60_000 })
     const { take } = planned({ policy: cold, record: { generation: 5 } })
