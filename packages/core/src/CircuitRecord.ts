@@ -37,9 +37,10 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { CircuitStoreError } from "./CircuitStore.ts"
+import { type Change, CircuitStoreError } from "./CircuitStore.ts"
 import { count, findUnreadable, millis, name } from "./internal/Bounds.ts"
 import type { Override } from "./machine/Circuit.ts"
+import { revisionOf } from "./sync/Act.ts"
 
 /**
  * What a store keeps of one circuit.
@@ -58,6 +59,8 @@ export interface CircuitRecord {
   readonly generation: number
   readonly phase: RecordPhase
   readonly override: Override
+  /** The operator's act that set or ended `override`. Undefined in a record of a release that knew none. */
+  readonly act?: OverrideAct
   /** Tells trip rules apart: counts under one rule mean nothing to another. */
   readonly policy: string
   /** What all processes have counted, one entry for each part of the trip rule that can be shared, in its order. */
@@ -68,6 +71,24 @@ export interface CircuitRecord {
   readonly failingSince?: number
   /** Who wrote the latest versions, oldest first, each with its own number for the write; at most 32. */
   readonly writers: ReadonlyArray<readonly [process: string, write: number]>
+}
+
+/**
+ * An operator's act on a circuit: one that set an override, or ended it (`None`).
+ *
+ * **Details**
+ *
+ * `stamp` orders acts and phases of a circuit: it is larger than every earlier stamp and generation, and at least the
+ * store's time in milliseconds since 1970. It measures no time. `by` is the instance of the operator; it decides between
+ * equal stamps.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface OverrideAct {
+  readonly kind: Override
+  readonly stamp: number
+  readonly by: string
 }
 
 /**
@@ -123,6 +144,8 @@ const Counts = Schema.Union([
   Schema.TaggedStruct("Time", { buckets: Schema.Array(Schema.Tuple([count, count, count])) })
 ])
 
+const override = Schema.Literals(["None", "ForcedOpen", "ForcedClosed", "Disabled", "MetricsOnly"])
+
 /** The version of the form, not of a record: another one is not read, and not overwritten. */
 const form = 1
 
@@ -138,7 +161,8 @@ const Document = Schema.Struct({
   timeToLive: Schema.optional(millis),
   generation: count,
   phase: Phase,
-  override: Schema.Literals(["None", "ForcedOpen", "ForcedClosed", "Disabled", "MetricsOnly"]),
+  override,
+  act: Schema.optionalKey(Schema.Struct({ kind: override, stamp: count, by: name })),
   policy: name,
   evidence: Schema.Array(Counts),
   failing: Schema.Array(Schema.Tuple([name, millis])),
@@ -202,6 +226,7 @@ export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord
       generation,
       phase,
       override,
+      ...(more.act === undefined ? {} : { act: more.act }),
       policy,
       evidence,
       failing,
@@ -245,3 +270,43 @@ const parse = (text: string): Effect.Effect<unknown, Cause.UnknownError> =>
     },
     catch: (cause) => new Cause.UnknownError(cause)
   })
+
+/**
+ * Returns what a store that announces its changes has to say of a record that was written for a key.
+ *
+ * **Details**
+ *
+ * `generation` is the larger of the record's generation and the stamp of its act, so that it grows with an operator's
+ * act, too. An instance reads a record of another generation at once, and a record of the same one within `flushEvery`.
+ *
+ * **Example** (An act is news)
+ *
+ * ```ts
+ * import { CircuitRecord } from "@reclose/core"
+ *
+ * const record: CircuitRecord.CircuitRecord = {
+ *   version: 5,
+ *   time: 1_790_000_000_000,
+ *   timeToLive: undefined,
+ *   generation: 1_790_000_000_000,
+ *   phase: { _tag: "Closed", openings: 0, remaining: 0 },
+ *   override: "ForcedOpen",
+ *   act: { kind: "ForcedOpen", stamp: 1_790_000_000_001, by: "k3f9" },
+ *   policy: "1x2y3z",
+ *   evidence: [],
+ *   failing: [],
+ *   writers: [["k3f9", 1]]
+ * }
+ *
+ * CircuitRecord.changeOf("quotes", record).generation // => 1790000000001
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const changeOf = (key: string, record: CircuitRecord): Extract<Change, { readonly _tag: "Changed" }> => ({
+  _tag: "Changed",
+  key,
+  version: record.version,
+  generation: revisionOf(record)
+})

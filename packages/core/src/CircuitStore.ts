@@ -13,6 +13,7 @@ import type { CircuitStoreError } from "./CircuitStoreError.ts"
 import { EventBus } from "./internal/EventBus.ts"
 import type { Share } from "./internal/Sharing.ts"
 import { storeKey } from "./internal/StoreKey.ts"
+import { revisionOf } from "./sync/Act.ts"
 import { share } from "./sync/Sync.ts"
 
 export { CircuitStoreError, type CircuitStoreReason } from "./CircuitStoreError.ts"
@@ -52,8 +53,9 @@ export type Change =
   | {
     readonly _tag: "Changed"
     readonly key: string
-    /** The version and the generation of the record that was written. */
+    /** The version of the record that was written. */
     readonly version: number
+    /** The generation of the record, or the stamp of its override if that is larger: see `CircuitRecord.changeOf`. */
     readonly generation: number
   }
   | { readonly _tag: "Missed" }
@@ -196,7 +198,7 @@ export class CircuitStore extends Context.Service<
             held.set(key, next)
             const oldest = held.size > maxHeld ? held.keys().next() : undefined
             if (oldest?.done === false) held.delete(oldest.value)
-            changed.publish({ _tag: "Changed", key, version: next.version, generation: next.generation })
+            changed.publish({ _tag: "Changed", key, version: next.version, generation: revisionOf(next) })
             return { _tag: "Replaced", time: current.time, precision: current.precision }
           }),
         changes: changed.stream,

@@ -4,7 +4,7 @@
  * A pure function. It decides nothing about circuits itself: whatever happens to the shared circuit is a step of the same
  * machine that decides for a single process, taken from where the record stands.
  */
-import type { CircuitRecord } from "../CircuitRecord.ts"
+import type { CircuitRecord, OverrideAct } from "../CircuitRecord.ts"
 import { type Circuit, isCold, openingsOf, type Phase } from "../machine/Circuit.ts"
 import { makeEvidence } from "../machine/Evidence.ts"
 import type { MachinePolicy } from "../machine/Rule.ts"
@@ -21,6 +21,7 @@ import {
   trip
 } from "../machine/Step.ts"
 import type { Outcome } from "../Outcome.ts"
+import { actOf, isNewer, newest } from "./Act.ts"
 import { fromRecorded, toRecorded } from "./RecordedPhase.ts"
 import * as SharedEvidence from "./SharedEvidence.ts"
 
@@ -48,6 +49,10 @@ export type Steering = Extract<Event, { readonly _tag: "Override" | "Reset" }>
 export interface Standing {
   readonly process: string
   readonly circuit: Circuit
+  /** The newest of the operator's acts that records have shown. */
+  readonly act: OverrideAct
+  /** Whether an operator has put this circuit in the place of what the record holds, with its override and its counts. */
+  readonly overrules: boolean
   /** The generation of the record on which the circuit rests. */
   readonly base: number
   /** Whether the circuit's phase was decided here and no record has it yet. */
@@ -111,7 +116,7 @@ export const plan = (
   { at, now, storeNow }: Moment,
   wantsProbe: boolean
 ): Plan => {
-  const { circuit: local, process, settlements, steering } = standing
+  const { circuit: local, overrules, process, settlements, steering } = standing
   const generation = record?.generation ?? 0
   const moved = generation > standing.base
   const recordIsClosed = record === undefined || record.phase._tag === "Closed"
@@ -124,7 +129,7 @@ export const plan = (
   const unpublished = !moved && !endsAlone && (standing.isUnpublished || lost)
 
   const isForeign = record !== undefined && record.policy !== rule
-  const counts = isForeign ? [] : record?.evidence ?? []
+  const counts = isForeign || overrules ? [] : record?.evidence ?? []
   const horizon = storeNow - SharedEvidence.horizon(policy.tripRule)
   const failing = (record?.failing ?? [])
     .map(([other, time]) => [other, isAhead ? Math.min(time, Math.floor(storeNow)) : time] as const)
@@ -140,10 +145,16 @@ export const plan = (
   const isPrivate = opens && recordIsClosed && nowFailing.length < policy.quorum
 
   // An operator's act has been done here. Where the fleet has moved on since, it is done again on what it has come to.
-  const override = steering.length > 0 || lost ? local.override : record?.override ?? "None"
-  const begin = unpublished && !isPrivate
-    ? { ...local, override }
-    : { ...shared(policy, local, record, moved, at, storeNow), ...(moved ? {} : { override }) }
+  const isCommanded = overrules || steering.length > 0
+  const recordedAct = actOf(record, standing.act)
+  const known = newest(standing.act, recordedAct)
+  const latest = Math.max(generation, standing.base, known.stamp)
+  const act: OverrideAct = isCommanded
+    ? { kind: local.override, stamp: Math.max(latest + 1, Math.floor(storeNow)), by: process }
+    : known
+  const isNewAct = isNewer(act, recordedAct) && (isCommanded || act.kind !== "None" || recordedAct.kind !== "None")
+  const phased = unpublished && !isPrivate ? local : shared(policy, local, record, moved, at, storeNow)
+  const begin = { ...phased, override: act.kind }
   let current: Step = isPrivate || begin.phase._tag === local.phase._tag
     ? stay(begin)
     : change(stay({ ...begin, phase: local.phase }), begin.phase, { _tag: "Learned" })
@@ -158,7 +169,7 @@ export const plan = (
   // A foreign record's counts are left to those who can read them, until they are over.
   const mayTell = !moved && current.circuit.phase._tag === "Closed" && current.circuit.override !== "Disabled" &&
     (!isForeign || failing.length === 0)
-  const tells = mayTell && (standing.failed ||
+  const tells = mayTell && (standing.failed || (overrules && SharedEvidence.hasHits(standing.reports)) ||
     SharedEvidence.isWorthTelling(policy.tripRule, standing.reports, counts, failing.length > 0))
   const evidence = tells
     ? SharedEvidence.add(policy.tripRule, counts, standing.reports, storeNow, (time) => time - at + storeNow)
@@ -182,8 +193,8 @@ export const plan = (
 
   const { circuit } = current
   const isNewPhase = (unpublished && !isPrivate) || circuit.phase.generation !== begin.phase.generation
-  const isChanged = isNewPhase || circuit.phase !== begin.phase || circuit.override !== (record?.override ?? "None")
-  const base = isNewPhase ? Math.max(generation + 1, standing.base + 1, Math.floor(storeNow)) : generation
+  const isChanged = isNewPhase || circuit.phase !== begin.phase || isNewAct
+  const base = isNewPhase ? Math.max(latest + 1, Math.floor(storeNow)) : generation
   const isTaken = !isPrivate && (moved || circuit.phase._tag === "HalfOpen" ||
     circuit.phase.generation !== local.phase.generation || circuit.override !== local.override ||
     endsSooner(circuit.phase, local.phase))
@@ -195,9 +206,10 @@ export const plan = (
         timeToLive: timeToLive(circuit, at, idleTimeToLive),
         generation: base,
         phase: toRecorded(circuit, at),
-        override: circuit.override,
+        override: act.kind,
+        act,
         policy: keepsCounts ? record.policy : rule,
-        evidence: keepsCounts ? record.evidence : isNewPhase || circuit.phase._tag !== "Closed" ? [] : evidence,
+        evidence: keepsCounts ? record.evidence : (isNewPhase && !overrules) || circuit.phase._tag !== "Closed" ? [] : evidence,
         failing: nowFailing,
         ...(nowFailing.length > 0 ? { failingSince } : {})
       }
@@ -230,16 +242,15 @@ const shared = (
   at: number,
   storeNow: number
 ): Circuit => {
-  const override = record?.override ?? "None"
   const tag = record?.phase._tag ?? "Closed"
-  if (!moved && tag === "Closed" && local.phase._tag === "Closed") return { ...local, override }
+  if (!moved && tag === "Closed" && local.phase._tag === "Closed") return local
   const generation = local.phase.generation + (moved || tag !== local.phase._tag ? 1 : 0)
   const age = record === undefined ? 0 : Math.max(0, storeNow - record.time)
   const recorded = record?.phase ?? { _tag: "Closed" as const, openings: 0, remaining: 0 }
   const inRecord = fromRecorded(policy, recorded, generation, age, at)
   const phase = moved ? inRecord : noLater(inRecord, local.phase)
   const warmUntil = local.phase._tag === "Closed" ? local.phase.warmUntil : undefined
-  return { ...local, override, phase: phase._tag === "Closed" ? { ...phase, warmUntil } : phase }
+  return { ...local, phase: phase._tag === "Closed" ? { ...phase, warmUntil } : phase }
 }
 
 /**

@@ -6,10 +6,11 @@
  */
 import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
-import type { CircuitRecord } from "../CircuitRecord.ts"
+import type { CircuitRecord, OverrideAct } from "../CircuitRecord.ts"
 import type { Circuit, Phase } from "../machine/Circuit.ts"
+import { actOf, newest, untouched } from "./Act.ts"
 import { type Plan, remembered, type Settlement, type Standing, type Steering } from "./Plan.ts"
-import { begin, type Count, join, type Report, report } from "./SharedEvidence.ts"
+import { begin, beginRestored, type Count, join, type Report, report } from "./SharedEvidence.ts"
 
 interface Attempt {
   readonly write: number
@@ -63,6 +64,8 @@ export class SharedCircuit {
   /** The trip rule of others, where it has been reported. */
   foreign: string | undefined = undefined
   private readonly process: string
+  /** The newest of the operator's acts that records have shown. */
+  private act: OverrideAct = untouched
   /** The generation of the record on which the circuit rests. */
   private base = 0
   private isUnpublished = false
@@ -91,12 +94,12 @@ export class SharedCircuit {
 
   /** Whether something waits to be told at once. */
   get isUrgent(): boolean {
-    return (this.isUnpublished && !this.isPrivate) || this.settlements.length > 0 || this.steering.length > 0
+    return (this.isUnpublished && !this.isPrivate) || this.settlements.length > 0 || this.isSteered
   }
 
   /** Whether an operator's act waits to be told. */
   get isSteered(): boolean {
-    return this.steering.length > 0
+    return this.overrules || this.steering.length > 0
   }
 
   /** Whether there is a later version than the one that was seen. */
@@ -120,8 +123,11 @@ export class SharedCircuit {
     if (isFailure) this.failed = true
   }
 
-  /** For the circuit that an operator puts in the place of this one, whatever the record says. This one is silent then. */
-  successor(): SharedCircuit {
+  /**
+   * Returns what is shared of the circuit that an operator puts in the place of this one, whatever the record says. `restored`
+   * is what that circuit has counted, if it is closed. This one is silent then.
+   */
+  successor(restored: Count | undefined): SharedCircuit {
     this.isUnpublished = false
     this.settlements = []
     this.steering = []
@@ -129,6 +135,11 @@ export class SharedCircuit {
     const next = new SharedCircuit(this.process, Number.NaN, this.writes)
     next.seen = this.seen
     next.base = this.base
+    next.act = this.act
+    if (restored !== undefined) {
+      next.counted = beginRestored(restored)
+      next.counts = true
+    }
     next.overrules = true
     next.isUnpublished = true
     return next
@@ -189,12 +200,13 @@ export class SharedCircuit {
 
   /** Where this process stands; `count` is what the circuit has counted, if it counts. */
   standing(circuit: Circuit, count: Count | undefined): Standing & { readonly aside: ReadonlyArray<Report> } {
-    const { failed, isUnpublished, process, settlements, steering } = this
+    const { act, failed, isUnpublished, overrules, process, settlements, steering } = this
     const base = this.overrules ? Math.max(this.base, this.seen?.generation ?? 0) : this.base
     const counted = this.counts && this.counted !== undefined && count !== undefined ? report(this.counted, count) : []
     const { isPrivate, reports: aside } = this
     const reports = join(aside, counted)
-    return { process, circuit, base, isUnpublished, isPrivate, settlements, steering, reports, aside, failed }
+    const acts = { act, overrules, settlements, steering }
+    return { process, circuit, base, isUnpublished, isPrivate, ...acts, reports, aside, failed }
   }
 
   /** The record for a plan, as an attempt to write it. */
@@ -220,6 +232,7 @@ export class SharedCircuit {
   /** Sees the record as the store has it. Answers the plans that came through by that. */
   see(record: CircuitRecord | undefined, local: Circuit): ReadonlyArray<Done> {
     this.seen = record
+    this.act = newest(this.act, actOf(record, this.act))
     const version = record?.version ?? 0
     const attempts = this.attempts
     this.attempts = attempts.filter((attempt) => attempt.replaces === version)
@@ -273,7 +286,7 @@ export class SharedCircuit {
       phase: planned.phase.generation === local.phase.generation
         ? this.goingOn(planned.phase, local.phase)
         : planned.phase,
-      override: this.steering.length > 0 ? local.override : planned.override,
+      override: this.isSteered ? local.override : planned.override,
       isolations: local.isolations
     }
   }

@@ -81,6 +81,21 @@ export const begin = (told: Count | undefined, now: Count, recent: number): Coun
   return { at: isRecent ? told.at : now.at, succeeded: isRecent ? told.succeeded : now.succeeded, parts }
 }
 
+/** Returns what counts as told for a circuit that was restored: nothing, so that all that it has counted is told. */
+export const beginRestored = (restored: Count): Count => ({
+  ...restored,
+  parts: restored.parts.map((part): PartCount => {
+    switch (part._tag) {
+      case "Consecutive":
+        return { ...part, failures: 0 }
+      case "Calls":
+        return { ...part, total: part.total - part.outcomes.length, outcomes: "" }
+      case "Time":
+        return { ...part, buckets: [] }
+    }
+  })
+})
+
 /** Two reports that follow each other, as one. */
 export const join = (first: ReadonlyArray<Report>, second: ReadonlyArray<Report>): ReadonlyArray<Report> =>
   first.length === 0 ? second : first.map((one, i): Report => {

@@ -15,6 +15,7 @@ import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host, Lease, Restore, Share, Sharing } from "../internal/Sharing.ts"
 import type { Circuit } from "../machine/Circuit.ts"
 import type { PhaseChange } from "../machine/Step.ts"
+import { revisionOf } from "./Act.ts"
 import { Exchange, type Fork, storeFailed } from "./Exchange.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { Leasing } from "./Leasing.ts"
@@ -121,7 +122,9 @@ export class Sync implements Sharing {
 
   overruled(entry: CircuitEntry, before: CircuitEntry | undefined): void {
     if (before !== undefined) this.forgotten(before)
-    entry.shared = this.exchange.shared(before ?? entry).successor()
+    const { phase } = entry.circuit
+    const restored = phase._tag === "Closed" ? this.exchange.count(entry, phase) : undefined
+    entry.shared = this.exchange.shared(before ?? entry).successor(restored)
     this.schedule(entry, this.host.at())
   }
 
@@ -219,8 +222,8 @@ export class Sync implements Sharing {
       // Most likely what is being written; if it is not, the exchange under way is followed by another one.
       if (shared.running > 0) return
       const now = this.host.at()
-      if (change.generation !== (known?.generation ?? 0)) return this.askAnew(entry, now)
-      // Counts, or an override. Where nothing is called, neither is in a hurry.
+      if (change.generation !== revisionOf(known)) return this.askAnew(entry, now)
+      // Counts. Where nothing is called, they are in no hurry.
       const { flushEvery, refreshEvery } = this.policy
       this.askAnew(entry, this.isInUse(entry) ? Math.max(now, shared.heardAt + flushEvery) : now + refreshEvery)
     })
@@ -243,6 +246,8 @@ export class Sync implements Sharing {
     if (calls === 0 && entry.shared === undefined) return false
     const shared = this.exchange.shared(entry)
     const now = this.host.at()
+    // An override lasts, also where no call comes: if the store loses its record, it is written again.
+    if (entry.circuit.override !== "None") return true
     if (calls !== shared.calls) {
       shared.calls = calls
       shared.usedAt = now

@@ -1,7 +1,7 @@
 /** A store as a fleet has it: one register, and to each process a link that loses, repeats and delays. */
 import {
   type Change,
-  type CircuitRecord,
+  CircuitRecord,
   CircuitStore,
   CircuitStoreError,
   type Replaced,
@@ -110,9 +110,8 @@ export class Link {
       if (!this.isCut) this.fault()
       return
     }
-    const { generation, version } = record
     for (const subscriber of this.subscribers) {
-      Queue.offerUnsafe(subscriber, { _tag: "Changed", key: "quotes", version, generation })
+      Queue.offerUnsafe(subscriber, CircuitRecord.changeOf("quotes", record))
     }
   }
 

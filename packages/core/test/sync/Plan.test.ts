@@ -1,6 +1,6 @@
 /** What a process does about a record it has seen: phases, probes, an operator's acts. */
 import { assert, describe, it } from "@effect/vitest"
-import { closed } from "../../src/machine/Circuit.ts"
+import { type Circuit, closed } from "../../src/machine/Circuit.ts"
 import * as Outcome from "../../src/Outcome.ts"
 import { isExpired } from "../../src/sync/Plan.ts"
 import {
@@ -203,18 +203,20 @@ describe("news of a phase", () => {
 
   it("is told again to a store that has lost it, with its override, if it matters", () => {
     const circuit = { ...opened, override: "MetricsOnly" } as const
-    const lost = planned({ circuit, standing: { base: 4 }, record: undefined })
+    const actOf = ({ override }: Circuit) => ({ kind: override, stamp: 3, by: "me" })
+    const lost = planned({ circuit, standing: { base: 4, act: actOf(circuit) }, record: undefined })
     assert.deepInclude(lost.next, { override: "MetricsOnly", timeToLive: undefined })
     assert.strictEqual(lost.next?.phase._tag, "Open")
     assert.isAbove(lost.base, 4)
     assert.isUndefined(planned({ standing: { base: 4 }, record: undefined }).next, "a circuit that is closed does not")
     const disabled = circuitOf(policy, { override: "Disabled" })
-    assert.strictEqual(planned({ circuit: disabled, standing: { base: 4 } }).next?.override, "Disabled")
+    const standing = { base: 4, act: actOf(disabled) }
+    assert.strictEqual(planned({ circuit: disabled, standing }).next?.override, "Disabled")
     const recovery = { openings: 2, until: 5_000 }
     const recovering = circuitOf(policy, { phase: closed(policy, 2, 0, { recovery }) })
     const again = planned({ circuit: recovering, standing: { base: 4 } })
     assert.deepStrictEqual(again.next?.phase, { _tag: "Closed", openings: 2, remaining: 5_000 })
-    assert.isUndefined(planned({ circuit: disabled, standing: { base: 4 }, record: { generation: 4 } }).next)
+    assert.isUndefined(planned({ circuit: disabled, standing, record: { generation: 4, act: standing.act } }).next)
   })
 })
 

@@ -30,8 +30,8 @@ const secondsUntilCallRuns = Effect.fnUntraced(function*(process: Process, limit
 
 describe.each([["announces its changes", true], ["is polled", false]] as const)("a store that %s", (_, pushes) => {
   const withStore = <A, E, R>(test: (store: SteppedStore) => Effect.Effect<A, E, R>) => {
-    const store = new SteppedStore()
-    return Effect.andThen(TestClock.setTime(20_000 * day), test(store)).pipe(Effect.provide(store.layer(pushes)))
+    const store = new SteppedStore(pushes)
+    return Effect.andThen(TestClock.setTime(20_000 * day), test(store)).pipe(Effect.provide(store.layer))
   }
 
   it.effect.each([1, 3_000, hour, 30 * day])("whose clock goes back by %d ms while a circuit is open ends it in time", (

@@ -4,6 +4,7 @@ import { type Circuit, makeCircuit, type Phase } from "../../src/machine/Circuit
 import { CircuitTime } from "../../src/machine/CircuitTime.ts"
 import { type MachinePolicy, needs, type Rule, slowerThan } from "../../src/machine/Rule.ts"
 import { fingerprint } from "../../src/sync/Fingerprint.ts"
+import { untouched } from "../../src/sync/Act.ts"
 import type { Standing } from "../../src/sync/Plan.ts"
 
 /** A policy that opens for ten seconds, twice as long each time, and tries for five. */
@@ -53,6 +54,8 @@ export const halfOpen = (fields: Partial<Extract<Phase, { readonly _tag: "HalfOp
 export const standingOf = (circuit: Circuit, fields: Partial<Standing> = {}): Standing => ({
   process: "me",
   circuit,
+  act: untouched,
+  overrules: false,
   base: 0,
   isUnpublished: false,
   isPrivate: false,

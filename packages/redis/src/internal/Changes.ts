@@ -1,5 +1,5 @@
 /** What Redis tells of written keys, and when something may have been missed. */
-import type { CircuitRecord } from "@reclose/core/CircuitRecord"
+import { changeOf as announcementOf, type CircuitRecord } from "@reclose/core/CircuitRecord"
 import type { Change, CircuitStoreError } from "@reclose/core/CircuitStore"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -13,8 +13,10 @@ import { failureOf } from "./Failure.ts"
 const missed: Change = { _tag: "Missed" }
 
 /** What is published about a key. */
-export const messageOf = (key: string, { generation, version }: CircuitRecord): string =>
-  `${version} ${generation} ${key}`
+export const messageOf = (key: string, record: CircuitRecord): string => {
+  const { generation, version } = announcementOf(key, record)
+  return `${version} ${generation} ${key}`
+}
 
 /** Returns the change that a message announces, or `undefined` for a message of another format. */
 const changeOf = (message: string): Change | undefined => {
