@@ -89,6 +89,8 @@ export const reason = (reason: TransitionReason): string => {
       return "its probes had no answer in time"
     case "ForcedClosed":
       return "an operator forced it closed"
+    case "Restored":
+      return "it was restored from a snapshot"
     case "Reset":
       return "an operator reset it"
   }

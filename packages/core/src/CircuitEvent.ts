@@ -59,6 +59,7 @@ export type Reading = MachineReading
  * - `DeadlineExpired`: the trial had no answer in `halfOpen.maxDuration`.
  * - `ForcedClosed`, `Reset`: an operator's act.
  * - `Learned`: the circuit changed elsewhere, for whatever reason, and the store told.
+ * - `Restored`: `restore` replaced the circuit by one of another phase.
  *
  * @category models
  * @since 0.1.0
@@ -98,7 +99,7 @@ export interface Transition {
  * **Details**
  *
  * - `Transition`: a circuit changed its phase.
- * - `Overridden`: an operator set or ended an override, or a holder isolated the circuit or let go of it.
+ * - `Overridden`: an operator set or ended an override, also by `restore`, or a holder isolated the circuit or released it.
  * - `PolicyUpdated`: the breaker's policy was replaced.
  * - `ClassifierFailed`: a `classify` died or was interrupted; its call counted as ignored.
  * - `KeyForgotten`: an idle circuit was dropped.

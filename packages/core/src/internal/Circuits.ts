@@ -12,7 +12,7 @@ import type { CircuitStore, Seen } from "../CircuitStore.ts"
 import { type Circuit, makeCircuit, overrideOf } from "../machine/Circuit.ts"
 import { CircuitTime } from "../machine/CircuitTime.ts"
 import { type CircuitSnapshot, restoreSnapshot } from "../machine/Snapshot.ts"
-import { type Event, type Permit, type PhaseChange, settle, type Step, step } from "../machine/Step.ts"
+import { change, type Event, type Permit, type PhaseChange, settle, stay, type Step, step } from "../machine/Step.ts"
 import * as Outcome from "../Outcome.ts"
 import { CircuitEntry } from "./CircuitEntry.ts"
 import { CircuitTable } from "./CircuitTable.ts"
@@ -131,8 +131,26 @@ export abstract class Circuits implements Host {
     const entry = this.makeEntry(key, { ...snapshot, generation })
     entry.circuit = { ...entry.circuit, isolations: before?.circuit.isolations ?? 0 }
     this.refresh(entry)
-    if (this.table.set(entry, this.at())) this.sharing?.overruled(entry, before)
-    else this.events.publish({ _tag: "KeyRefused", key })
+    if (!this.table.set(entry, this.at())) {
+      this.events.publish({ _tag: "KeyRefused", key })
+      return
+    }
+    entry.lastTransition = before?.lastTransition
+    this.tellRestored(entry, before?.circuit)
+    this.sharing?.overruled(entry, before)
+  }
+
+  private tellRestored(entry: CircuitEntry, before: Circuit | undefined): void {
+    const { circuit } = entry
+    const from = before?.phase._tag ?? "Closed"
+    if (from !== circuit.phase._tag) {
+      const { changes } = change(stay(circuit), circuit.phase, { _tag: "Restored" })
+      this.tell(entry, changes.map((restored) => ({ ...restored, from })))
+    }
+    const override = overrideOf(circuit)
+    if (override !== (before === undefined ? "None" : overrideOf(before))) {
+      this.events.publish({ _tag: "Overridden", key: entry.key, override })
+    }
   }
 
   /** The circuit of a key as a snapshot has it, in no table. */

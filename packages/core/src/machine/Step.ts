@@ -56,6 +56,7 @@ export type TransitionReason =
   | { readonly _tag: "ForcedClosed" }
   | { readonly _tag: "Reset" }
   | { readonly _tag: "Learned" }
+  | { readonly _tag: "Restored" }
 
 export interface PhaseChange {
   readonly from: Phase["_tag"]

@@ -1,6 +1,6 @@
 /** A store that loses a record, or goes back to an older one: what an instance knows better is written again. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitOpen, type CircuitOverride, type Policy, TripRule } from "@reclose/core"
+import { CircuitBreaker, CircuitOpen, type CircuitOverride, type Policy, TripRule } from "@reclose/core"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { key } from "../support.ts"
@@ -202,6 +202,101 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
         yield* here.breaker.disable(key)
         yield* pass(learning)
         assert.strictEqual(yield* overrideOf(there), "Disabled")
+      })
+    ))
+})
+
+describe("a snapshot that is restored", () => {
+  const shared = <A, E, R>(test: (store: SteppedStore) => Effect.Effect<A, E, R>) => {
+    const store = new SteppedStore(true)
+    return Effect.andThen(TestClock.setTime(20_000 * 24 * hour), test(store)).pipe(Effect.provide(store.layer))
+  }
+
+  it.effect.each(overrides)("brings the override of %s to all instances, and keeps it", ([act, override]) =>
+    shared((store) =>
+      Effect.gen(function*() {
+        const elsewhere = yield* CircuitBreaker.makeLocal(first)
+        yield* elsewhere[act](key)
+        const [here, there] = yield* pair
+        yield* here.breaker.restore(yield* elsewhere.snapshot)
+        yield* pass("5 seconds")
+        for (const process of [here, there]) assert.strictEqual(yield* overrideOf(process), override)
+        assert.strictEqual(store.record?.override, override)
+      })
+    ))
+
+  it.effect("without an override ends the one that the store holds", () =>
+    shared((store) =>
+      Effect.gen(function*() {
+        const [here, there] = yield* pair
+        const before = yield* here.breaker.snapshot
+        yield* there.breaker.forceOpen(key)
+        yield* pass("1 second")
+        yield* here.breaker.restore(before)
+        yield* pass("5 seconds")
+        for (const process of [here, there]) assert.strictEqual(yield* overrideOf(process), "None")
+        assert.strictEqual(store.record?.override, "None")
+      })
+    ))
+
+  it.effect("without an override ends one that this instance has not heard of", () =>
+    shared((store) =>
+      Effect.gen(function*() {
+        const elsewhere = yield* CircuitBreaker.makeLocal(first)
+        yield* Effect.exit(elsewhere.withBreaker(Effect.void, key))
+        const there = yield* start(first)
+        yield* there.breaker.forceOpen(key)
+        yield* pass("1 second")
+        const newcomer = yield* start(first)
+        yield* newcomer.breaker.restore(yield* elsewhere.snapshot)
+        yield* pass("5 seconds")
+        for (const process of [newcomer, there]) assert.strictEqual(yield* overrideOf(process), "None")
+        assert.strictEqual(store.record?.override, "None")
+      })
+    ))
+
+  it.effect.each([
+    ["failures in a row", TripRule.consecutive(4)],
+    ["a window of time", TripRule.failures({ failures: 4, window: "1 minute" })],
+    ["a window of calls", TripRule.failureRate({ threshold: 0.5, window: 10, minimumCalls: 4 })]
+  ])("brings what it has counted to all instances: %s", ([, tripRule]) =>
+    shared((store) =>
+      Effect.gen(function*() {
+        const counting: Policy.Policy = { tripRule }
+        const elsewhere = yield* CircuitBreaker.makeLocal(counting)
+        const down = Effect.flip(elsewhere.withBreaker(Effect.fail("down"), key))
+        yield* Effect.replicateEffect(down, 3)
+        const [here, there] = yield* Effect.all([start(counting), start(counting)])
+        yield* there.succeed
+        yield* here.breaker.restore(yield* elsewhere.snapshot)
+        yield* pass("10 seconds")
+        assert.lengthOf(store.record?.evidence ?? [], 1)
+        yield* there.fail
+        yield* pass("10 seconds")
+        for (const process of [here, there]) assert.strictEqual(yield* process.phase, "Open")
+      })
+    ))
+
+  it.effect("announces the change of phase and of the override, and says why", () =>
+    shared(() =>
+      Effect.gen(function*() {
+        const elsewhere = yield* CircuitBreaker.makeLocal(first)
+        yield* Effect.flip(elsewhere.withBreaker(Effect.fail("down"), key))
+        yield* elsewhere.metricsOnly(key)
+        const [here, there] = yield* pair
+        yield* here.breaker.restore(yield* elsewhere.snapshot)
+        yield* pass("1 second")
+        const told = ({ events }: Process) =>
+          events.flatMap((event) =>
+            event._tag === "Transition"
+              ? [`${event.from} to ${event.to}: ${event.reason._tag}`]
+              : event._tag === "Overridden"
+              ? [event.override]
+              : []
+          )
+        assert.deepStrictEqual(told(here), ["Closed to Open: Restored", "MetricsOnly"])
+        assert.sameMembers([...told(there)], ["Closed to Open: Learned", "MetricsOnly"])
+        assert.strictEqual((yield* here.breaker.state(key)).lastTransition?.reason._tag, "Restored")
       })
     ))
 })

@@ -220,11 +220,11 @@ const since = (before: CallCounts = noCalls, now: CallCounts): CallCounts => {
 const rejects = ({ override, phase }: CircuitState): boolean =>
   override === "ForcedOpen" || (override === "None" && phase === "Open")
 
-/** What a transition counts as: nothing, if it was another container's, or would have happened if the circuit ruled. */
+/** Returns what a transition counts as: nothing if it happened elsewhere, or earlier, or would have without its override. */
 const namesOf = (
   { consecutiveOpenings, from, override, reason, to }: Transition
 ): ReadonlyArray<MetricName> => {
-  if (reason._tag === "Learned" || override === "MetricsOnly") return []
+  if (reason._tag === "Learned" || reason._tag === "Restored" || override === "MetricsOnly") return []
   switch (to) {
     case "Open":
       if (from === "HalfOpen") return [names.circuitOpened, names.recoveryFailed]
