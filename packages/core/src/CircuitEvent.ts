@@ -10,6 +10,7 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
+import type { CircuitStoreError } from "./CircuitStoreError.ts"
 import type { Override, Phase } from "./machine/Circuit.ts"
 import type { Reading as MachineReading } from "./machine/Evidence.ts"
 import type { TransitionReason as MachineReason } from "./machine/Step.ts"
@@ -104,10 +105,14 @@ export interface Transition {
  * - `ClassifierFailed`: a `classify` died or was interrupted; its call counted as ignored.
  * - `KeyForgotten`: an idle circuit was dropped.
  * - `KeyRefused`: there was no room for a new circuit; its call ran unguarded.
- * - `StoreFailed`: the store did not do what it was asked; the circuit goes on by local judgement. Told once, until the
- *   store answers again. The cause is a `CircuitStoreError`, or what a store died with. The key is empty where the
+ * - `StoreFailed`: the store did not do what it was asked; the circuit goes on by local judgement. Published once, until
+ *   `StoreRecovered`. The cause is a `CircuitStoreError`, or what a store died with. The key is empty where the
  *   changes can't be heard of.
- * - `StoreRecovered`: the store answers again about a circuit for which it had failed.
+ * - `StoreRecovered`: the store does again what it had failed to do for a circuit: a write that was refused has been
+ *   answered, not only a read.
+ * - `RecordMismatch`: the store works, but other instances count under another trip rule (`ForeignPolicy`), or write a form
+ *   of record that this release does not read (`ForeignVersion`). Published once for each rule or form.
+ * - `RecordMatched`: the record of a circuit can be used in full again.
  *
  * @category models
  * @since 0.1.0
@@ -126,3 +131,10 @@ export type CircuitEvent =
     readonly cause: unknown
   }
   | { readonly _tag: "StoreRecovered"; readonly key: string }
+  | {
+    readonly _tag: "RecordMismatch"
+    readonly key: string
+    readonly reason: "ForeignPolicy" | "ForeignVersion"
+    readonly cause: CircuitStoreError
+  }
+  | { readonly _tag: "RecordMatched"; readonly key: string }

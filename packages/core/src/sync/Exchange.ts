@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
+import type * as Random from "effect/Random"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitRecord } from "../CircuitRecord.ts"
 import type { CircuitRegister, Replaced, Seen } from "../CircuitStore.ts"
@@ -25,6 +26,9 @@ const asleep = 250
 /** How often an exchange is tried again at once when somebody else was faster. */
 const triesAtOnce = 4
 
+/** What keeps a record from being used in full, though the store has answered. */
+type Mismatch = Extract<CircuitStoreError["reason"], "ForeignPolicy" | "ForeignVersion">
+
 const isProbing = (phase: Phase, { generation, probe }: Permit): boolean =>
   phase._tag === "HalfOpen" && phase.generation === generation && probe !== undefined && phase.probes.includes(probe)
 
@@ -36,6 +40,10 @@ export const storeFailed = (
   operation: "read" | "replace" | "changes",
   cause: Cause.Cause<unknown>
 ): CircuitEvent => ({ _tag: "StoreFailed", key, operation, cause: Cause.squash(cause) })
+
+/** Whether an error tells of a record of another release's form. The store works, then. */
+export const isForeignVersion = (error: unknown): error is CircuitStoreError =>
+  error instanceof CircuitStoreError && error.reason === "ForeignVersion"
 
 /** What an exchange is for. */
 export interface Purpose {
@@ -59,8 +67,17 @@ export class Exchange {
   private readonly fork: Fork
   private readonly clock = new StoreClock()
   private readonly writes: Writes = { count: 0 }
+  private readonly random: Random.Random
 
-  constructor(process: string, store: CircuitRegister, host: Host, policy: SyncPolicy, fork: Fork) {
+  constructor(
+    process: string,
+    store: CircuitRegister,
+    host: Host,
+    policy: SyncPolicy,
+    fork: Fork,
+    random: Random.Random
+  ) {
+    this.random = random
     this.fork = fork
     this.process = process
     this.store = store
@@ -113,7 +130,7 @@ export class Exchange {
     })
     // An answer that may be old is better than none: it may tell of an opening.
     return Effect.catch(
-      this.bounded("read", key, this.policy.hydrateTimeout, read),
+      this.bounded(() => "read", key, this.policy.hydrateTimeout, read),
       (error) => fallback === undefined ? Effect.fail(error) : Effect.succeed(fallback)
     )
   }
@@ -130,15 +147,17 @@ export class Exchange {
   run(entry: CircuitEntry, purpose: Purpose): Effect.Effect<Permit | undefined, CircuitStoreError> {
     const shared = this.shared(entry)
     const inTurn = shared.turn.withPermits(1)(Effect.suspend(() => {
-      if (!purpose.fresh && this.isAwake(shared)) return this.write(entry, shared, purpose, 1)
+      // What may be wrong with reading shows when something is read.
+      if (!purpose.fresh && !shared.readFailed && this.isAwake(shared)) return this.write(entry, shared, purpose, 1)
+      shared.operation = "read"
       return Effect.flatMap(this.read(entry.key), ({ record }) => {
         this.finish(entry, shared.see(record, entry.circuit), undefined)
-        this.heard(entry, shared, this.lag)
+        this.answered(entry, shared, "read", this.lag)
         return this.write(entry, shared, purpose, 1)
       })
     }))
     this.asks(shared)
-    return this.bounded("replace", entry.key, this.policy.storeTimeout, inTurn)
+    return this.bounded(() => shared.operation, entry.key, this.policy.storeTimeout, inTurn)
   }
 
   private write(
@@ -150,6 +169,7 @@ export class Exchange {
     const write = this.consider(entry, shared, purpose.probe)
     if (write === undefined) return Effect.succeed(undefined)
     const { lag } = this
+    shared.operation = "replace"
     return Effect.flatMap(this.replace(entry.key, write), (replaced) => {
       const isDone = replaced._tag === "Replaced"
       const permit = this.finish(
@@ -157,8 +177,8 @@ export class Exchange {
         shared.see(isDone ? write.next : replaced.seen.record, entry.circuit),
         write.plan
       )
-      this.heard(entry, shared, lag)
-      if (isDone) shared.delays = 0
+      this.answered(entry, shared, "replace", lag)
+      if (isDone && !shared.isFailing) shared.delays = 0
       if (isDone || permit !== undefined) return Effect.succeed(permit)
       // Whoever only counts makes room for the others.
       const isUrgent = purpose.probe || shared.isUrgent || !shared.restsOn(shared.seen)
@@ -170,8 +190,23 @@ export class Exchange {
     })
   }
 
-  /** Plans what to do about the record that was seen. What has to be written is answered, all else is done. */
+  /**
+   * Plans what to do about the record that was seen. Returns what has to be written, and does all else. A store that refuses
+   * to write is asked again when it is time, and then also if there is nothing to say: only a write shows that it works.
+   */
   private consider(entry: CircuitEntry, shared: SharedCircuit, probe: boolean): Write | undefined {
+    const isDue = this.host.at() >= shared.retryAt
+    const write = this.think(entry, shared, probe, probe || !shared.writeFailed || isDue, false)
+    return write === undefined && shared.writeFailed && isDue ? this.think(entry, shared, false, true, true) : write
+  }
+
+  private think(
+    entry: CircuitEntry,
+    shared: SharedCircuit,
+    probe: boolean,
+    mayWrite: boolean,
+    rewrites: boolean
+  ): Write | undefined {
     const now = this.host.now()
     const at = this.host.at()
     const storeNow = this.clock.at(at)
@@ -179,7 +214,7 @@ export class Exchange {
     const seen = shared.seen
     const record = seen !== undefined && isExpired(seen, storeNow) ? undefined : seen
     const count = phase._tag === "Closed" && shared.isCounting ? this.count(entry, phase) : undefined
-    const standing = shared.standing(entry.circuit, count)
+    const standing = { ...shared.standing(entry.circuit, count), rewrites }
     const { flushEvery, idleTimeToLive, refreshEvery } = this.policy
     const rule = fingerprint(policy.tripRule)
     // Heard of at the next refresh, and answered at the next flush but one if others are faster.
@@ -188,10 +223,12 @@ export class Exchange {
     entry.isFailing = false
     if (standing.reports.length > 0) shared.toldAt = at
     if (record !== undefined && record.policy !== rule) this.reportForeign(entry, shared, record)
+    else this.matches(entry, shared)
     if (planned.next !== undefined) {
+      if (!mayWrite) return undefined
       return { seen, plan: planned, next: shared.attempt(planned, planned.next, standing, count) }
     }
-    shared.delays = 0
+    if (!shared.isFailing) shared.delays = 0
     this.finish(entry, [shared.rest(planned, standing, count)], undefined)
     this.countOn(entry, shared, planned, standing)
     return undefined
@@ -273,27 +310,52 @@ export class Exchange {
     shared.lag = lag
   }
 
-  private heard(entry: CircuitEntry, shared: SharedCircuit, lag: number): void {
+  /** Notes an answer. The store has recovered once each operation that had failed has been answered. */
+  private answered(entry: CircuitEntry, shared: SharedCircuit, operation: "read" | "replace", lag: number): void {
     this.knows(shared, lag)
-    if (!shared.hasFailed) return
-    shared.hasFailed = false
+    const wasFailing = shared.isFailing
+    if (operation === "read") shared.readFailed = false
+    else shared.writeFailed = false
+    if (!wasFailing || shared.isFailing) return
+    shared.delays = 0
+    shared.retryAt = Number.NEGATIVE_INFINITY
     this.host.publish({ _tag: "StoreRecovered", key: entry.key })
   }
 
-  /** Tells of a failed exchange, once until the store answers again. Defects, too: they are no more a call's business. */
-  failed(entry: CircuitEntry, operation: "read" | "replace", cause: Cause.Cause<unknown>): void {
+  /** Tells of a failed exchange, once until the store works again. Defects, too: they are no more a call's business. */
+  failed(entry: CircuitEntry, cause: Cause.Cause<unknown>): void {
     const shared = this.shared(entry)
+    const { operation } = shared
     shared.delays++
-    if (shared.hasFailed) return
-    shared.hasFailed = true
-    this.host.publish(storeFailed(entry.key, operation, cause))
+    shared.retryAt = this.host.at() + this.delay(shared)
+    const error = Cause.squash(cause)
+    // The store has answered: with a record that this release can't read.
+    if (isForeignVersion(error)) {
+      this.answered(entry, shared, operation, this.lag)
+      shared.retryAt = this.host.at() + this.delay(shared)
+      return this.mismatches(entry, shared, error.reason, "ForeignVersion", error)
+    }
+    const wasFailing = shared.isFailing
+    if (operation === "read") shared.readFailed = true
+    else shared.writeFailed = true
+    if (!wasFailing) this.host.publish(storeFailed(entry.key, operation, cause))
+  }
+
+  /** Returns how long a circuit waits before it asks the store again, in milliseconds: longer each time, give or take half. */
+  delay(shared: SharedCircuit): number {
+    const times = Math.min(2 ** Math.max(0, shared.delays - 1), 16)
+    return this.policy.flushEvery * times * (0.5 + this.random.nextDoubleUnsafe())
+  }
+
+  /** Notes that the first read of a key has found a record that this release can't read. */
+  unreadable(entry: CircuitEntry, error: CircuitStoreError): void {
+    const shared = this.shared(entry)
+    shared.readFailed = false
+    this.mismatches(entry, shared, error.reason, "ForeignVersion", error)
   }
 
   private reportForeign(entry: CircuitEntry, shared: SharedCircuit, record: CircuitRecord): void {
     const { key } = entry
-    // Nor each time that somebody looks at a key that no call uses.
-    if (shared.foreign === record.policy || this.host.get(key) !== entry) return
-    shared.foreign = record.policy
     const cause = new CircuitStoreError({
       key,
       operation: "read",
@@ -302,12 +364,31 @@ export class Exchange {
         "the record was counted under another trip rule, so its counts are left alone and only its phase holds: " +
         "give all processes that use the key one rule, or a store prefix each"
     })
-    this.host.publish({ _tag: "StoreFailed", key, operation: "read", cause })
+    this.mismatches(entry, shared, record.policy, "ForeignPolicy", cause)
+  }
+
+  private mismatches(
+    entry: CircuitEntry,
+    shared: SharedCircuit,
+    mismatch: string,
+    reason: Mismatch,
+    cause: CircuitStoreError
+  ): void {
+    // Nor each time that somebody looks at a key that no call uses.
+    if (shared.mismatch === mismatch || this.host.get(entry.key) !== entry) return
+    shared.mismatch = mismatch
+    this.host.publish({ _tag: "RecordMismatch", key: entry.key, reason, cause })
+  }
+
+  private matches(entry: CircuitEntry, shared: SharedCircuit): void {
+    if (shared.mismatch === undefined) return
+    shared.mismatch = undefined
+    this.host.publish({ _tag: "RecordMatched", key: entry.key })
   }
 
   /** Waits no longer than this, also for a store that can't be interrupted. */
   private bounded<A>(
-    operation: CircuitStoreError["operation"],
+    operation: () => CircuitStoreError["operation"],
     key: string,
     millis: number,
     asked: Effect.Effect<A, CircuitStoreError>
@@ -316,7 +397,7 @@ export class Exchange {
       inTime(this.fork(asked), millis, () =>
         new CircuitStoreError({
           key,
-          operation,
+          operation: operation(),
           reason: "Timeout",
           message: `no answer within ${millis} millis: look whether the store is up and near`
         }))

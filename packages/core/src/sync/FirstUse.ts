@@ -2,12 +2,13 @@
  * Reads what the store holds of a key that its process doesn't know yet: once, however many calls want to know, and with
  * a bound, after which the process goes on by itself.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Seen } from "../CircuitStore.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { Host } from "../internal/Sharing.ts"
-import { type Exchange, type Fork, storeFailed } from "./Exchange.ts"
+import { type Exchange, type Fork, isForeignVersion, storeFailed } from "./Exchange.ts"
 
 interface FirstRead {
   readonly fiber: Fiber.Fiber<CircuitEntry | undefined>
@@ -21,7 +22,8 @@ export class FirstUse {
   private readonly fork: Fork
   /** Reads under way. None of its callers owns one: a caller that goes away must not take with it what others wait for. */
   private readonly reads = new Map<string, FirstRead>()
-  private lookFailed = false
+  /** The key of the look that failed, until another one is answered. */
+  private lookFailed: string | undefined = undefined
 
   constructor(exchange: Exchange, host: Host, fork: Fork) {
     this.exchange = exchange
@@ -59,24 +61,33 @@ export class FirstUse {
   look(key: string): Effect.Effect<Seen | undefined> {
     return Effect.matchCause(this.exchange.hydrate(key), {
       onSuccess: (seen) => {
-        this.lookFailed = false
+        if (this.lookFailed !== undefined) this.host.publish({ _tag: "StoreRecovered", key: this.lookFailed })
+        this.lookFailed = undefined
         return seen
       },
       onFailure: (cause) => {
-        if (!this.lookFailed) this.host.publish(storeFailed(key, "read", cause))
-        this.lookFailed = true
+        // A record of another form is told of where calls use the key.
+        if (isForeignVersion(Cause.squash(cause))) return undefined
+        if (this.lookFailed === undefined) {
+          this.lookFailed = key
+          this.host.publish(storeFailed(key, "read", cause))
+        }
         return undefined
       }
     })
   }
 
   private read(key: string): Fiber.Fiber<CircuitEntry | undefined> {
-    const seen = Effect.catchCause(this.exchange.hydrate(key), (cause) =>
-      Effect.sync(() => {
-        this.host.publish(storeFailed(key, "read", cause))
-        return undefined
-      }))
-    const fiber = this.fork(Effect.map(seen, (seen) => this.host.add(key, seen)))
+    const fiber = this.fork(Effect.matchCause(this.exchange.hydrate(key), {
+      onSuccess: (seen) => this.host.add(key, seen),
+      onFailure: (cause) => {
+        const error = Cause.squash(cause)
+        if (!isForeignVersion(error)) this.host.publish(storeFailed(key, "read", cause))
+        const entry = this.host.add(key, undefined)
+        if (entry !== undefined && isForeignVersion(error)) this.exchange.unreadable(entry, error)
+        return entry
+      }
+    }))
     this.reads.set(key, { fiber, announced: 0 })
     // Runs at once for a store that answers at once.
     fiber.addObserver(() => this.reads.delete(key))

@@ -47,7 +47,7 @@ export class Leasing {
       ),
       (cause) =>
         Effect.sync(() => {
-          this.exchange.failed(entry, "replace", cause)
+          this.exchange.failed(entry, cause)
           return undefined
         })
     )

@@ -53,6 +53,8 @@ export interface Standing {
   readonly act: OverrideAct
   /** Whether an operator has put this circuit in the place of what the record holds, with its override and its counts. */
   readonly overrules: boolean
+  /** Whether to write though there is nothing to say: to see whether the store takes writes again. */
+  readonly rewrites: boolean
   /** The generation of the record on which the circuit rests. */
   readonly base: number
   /** Whether the circuit's phase was decided here and no record has it yet. */
@@ -200,7 +202,7 @@ export const plan = (
     endsSooner(circuit.phase, local.phase))
   const keepsCounts = isForeign && !isNewPhase && !tells
   return {
-    next: isChanged || tells || isAhead
+    next: isChanged || tells || isAhead || standing.rewrites
       ? {
         time: storeNow,
         timeToLive: timeToLive(circuit, at, idleTimeToLive),

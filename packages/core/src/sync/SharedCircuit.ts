@@ -52,8 +52,16 @@ export class SharedCircuit {
   isStale = false
   /** The latest version that was heard of. */
   latest = 0
-  /** Whether the last exchange failed. */
-  hasFailed = false
+  /** Whether the last read failed, and the last write. An answer to one says nothing about the other. */
+  readFailed = false
+  writeFailed = false
+  /** What the exchange under way asks of the store. */
+  operation: "read" | "replace" = "read"
+  /** When a store that has failed is asked again, by the process's clock. Until then nothing is written. */
+  retryAt = Number.NEGATIVE_INFINITY
+  /** How many announcements have been read at once, and until when they are counted. */
+  hurries = 0
+  hurriesUntil = Number.NEGATIVE_INFINITY
   /** How many calls there were when it was last looked, and when there were more than before. */
   calls = 0
   usedAt = Number.NEGATIVE_INFINITY
@@ -61,8 +69,8 @@ export class SharedCircuit {
   leasing = 0
   /** How many exchanges in a row have failed or made room for others. */
   delays = 0
-  /** The trip rule of others, where it has been reported. */
-  foreign: string | undefined = undefined
+  /** The trip rule or the form of record of others that has been reported. */
+  mismatch: string | undefined = undefined
   private readonly process: string
   /** The newest of the operator's acts that records have shown. */
   private act: OverrideAct = untouched
@@ -91,6 +99,11 @@ export class SharedCircuit {
   }
 
   // --- what there is to tell ----------------------------------------------------------------------------------------
+
+  /** Whether the store has failed and not been seen to work again. */
+  get isFailing(): boolean {
+    return this.readFailed || this.writeFailed
+  }
 
   /** Whether something waits to be told at once. */
   get isUrgent(): boolean {
@@ -205,7 +218,7 @@ export class SharedCircuit {
     const counted = this.counts && this.counted !== undefined && count !== undefined ? report(this.counted, count) : []
     const { isPrivate, reports: aside } = this
     const reports = join(aside, counted)
-    const acts = { act, overrules, settlements, steering }
+    const acts = { act, overrules, rewrites: false, settlements, steering }
     return { process, circuit, base, isUnpublished, isPrivate, ...acts, reports, aside, failed }
   }
 

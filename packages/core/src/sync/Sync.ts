@@ -7,7 +7,6 @@
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import type { Change, CircuitRegister, Seen } from "../CircuitStore.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
@@ -28,6 +27,8 @@ const concurrency = 256
 const remembered = 150
 /** After how many refreshes that did not happen a circuit is as unknown as on its first use: twenty seconds by default. */
 const forgotten = 10
+/** How many announcements of a circuit are read at once within `flushEvery`. What follows may wait so long. */
+const hurried = 10
 
 export class Sync implements Sharing {
   private readonly exchange: Exchange
@@ -36,22 +37,25 @@ export class Sync implements Sharing {
   private readonly changes: CircuitRegister["changes"]
   private readonly host: Host
   private readonly context: Context.Context<never>
-  private readonly random: Random.Random
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
   /** The circuits that have something to tell. */
   private readonly pending = new Set<CircuitEntry>()
+  /** Whether listening to changes has failed, and nothing was heard since. */
+  private isDeaf = false
+  /** When all circuits in use were last asked for because announcements may have been missed, and whether they will be. */
+  private missedAt = Number.NEGATIVE_INFINITY
+  private isRefreshDue = false
   private hasEnded = false
 
   constructor(store: CircuitRegister, options: Parameters<Share>[1]) {
     const process = Math.floor(options.random.nextDoubleUnsafe() * 36 ** 8).toString(36)
     const fork: Fork = (effect) => this.fork(effect)
-    this.exchange = new Exchange(process, store, options.host, options.policy, fork)
+    this.exchange = new Exchange(process, store, options.host, options.policy, fork, options.random)
     this.firstUse = new FirstUse(this.exchange, options.host, fork)
     this.leasing = new Leasing(this.exchange, options.host, fork)
     this.changes = store.changes
     this.host = options.host
     this.context = options.context
-    this.random = options.random
   }
 
   get policy(): SyncPolicy {
@@ -84,7 +88,7 @@ export class Sync implements Sharing {
       return
     }
     const shared = this.exchange.unknown(entry)
-    shared.hasFailed = true
+    shared.readFailed = true
     // It has been asked, and waited for: the call that did so need not wait again.
     this.exchange.asks(shared)
     this.askAnew(entry, shared.askedAt)
@@ -195,8 +199,12 @@ export class Sync implements Sharing {
       Effect.suspend(() => this.refresh)
     )
     const listening = changes === undefined ? Effect.void : Effect.catchCause(
-      Stream.runForEach(changes, (change) => this.heard(change)),
-      (cause) => Effect.sync(() => this.host.publish(storeFailed("", "changes", cause)))
+      Stream.runForEach(changes, (change) => Effect.sync(() => this.heard(change))),
+      (cause) =>
+        Effect.sync(() => {
+          if (!this.isDeaf) this.host.publish(storeFailed("", "changes", cause))
+          this.isDeaf = true
+        })
     )
     return Effect.forever(Effect.andThen(listening, refreshed))
   })
@@ -207,26 +215,47 @@ export class Sync implements Sharing {
     for (const fiber of this.fibers) fiber.interruptUnsafe()
   })
 
-  private heard(change: Change): Effect.Effect<void> {
-    if (change._tag === "Missed") {
-      this.firstUse.missed()
-      return this.refresh
+  private heard(change: Change): void {
+    if (this.isDeaf) this.host.publish({ _tag: "StoreRecovered", key: "" })
+    this.isDeaf = false
+    if (change._tag === "Missed") return this.missed()
+    const entry = this.host.get(change.key)
+    if (entry === undefined) return this.firstUse.announce(change.key, change.version)
+    const known = entry.shared?.seen
+    if (change.version <= (known?.version ?? 0)) return
+    const shared = this.exchange.shared(entry)
+    shared.latest = Math.max(shared.latest, change.version)
+    // Most likely what is being written; if it is not, the exchange under way is followed by another one.
+    if (shared.running > 0) return
+    const now = this.host.at()
+    const isNews = change.generation !== revisionOf(known)
+    if (isNews && this.mayHurry(shared, now)) return this.askAnew(entry, now)
+    // Counts. Where nothing is called, they are in no hurry.
+    const { flushEvery, refreshEvery } = this.policy
+    this.askAnew(entry, isNews || this.isInUse(entry) ? Math.max(now, shared.heardAt + flushEvery) : now + refreshEvery)
+  }
+
+  /** Bounds what is read at once: anything that may publish may announce what no record shows. */
+  private mayHurry(shared: SharedCircuit, now: number): boolean {
+    if (now >= shared.hurriesUntil) {
+      shared.hurries = 0
+      shared.hurriesUntil = now + this.policy.flushEvery
     }
-    return Effect.sync(() => {
-      const entry = this.host.get(change.key)
-      if (entry === undefined) return this.firstUse.announce(change.key, change.version)
-      const known = entry.shared?.seen
-      if (change.version <= (known?.version ?? 0)) return
-      const shared = this.exchange.shared(entry)
-      shared.latest = Math.max(shared.latest, change.version)
-      // Most likely what is being written; if it is not, the exchange under way is followed by another one.
-      if (shared.running > 0) return
-      const now = this.host.at()
-      if (change.generation !== revisionOf(known)) return this.askAnew(entry, now)
-      // Counts. Where nothing is called, they are in no hurry.
-      const { flushEvery, refreshEvery } = this.policy
-      this.askAnew(entry, this.isInUse(entry) ? Math.max(now, shared.heardAt + flushEvery) : now + refreshEvery)
+    return ++shared.hurries <= hurried
+  }
+
+  /** Asks for all circuits in use, at once, but only once within `refreshEvery`, however often something may have been missed. */
+  private missed(): void {
+    this.firstUse.missed()
+    if (this.isRefreshDue) return
+    this.isRefreshDue = true
+    const wait = Math.max(0, this.missedAt + this.policy.refreshEvery - this.host.at())
+    const refreshed = Effect.suspend(() => {
+      this.isRefreshDue = false
+      this.missedAt = this.host.at()
+      return this.refresh
     })
+    this.fork(wait > 0 ? Effect.andThen(Effect.sleep(wait), refreshed) : refreshed)
   }
 
   /** Asks for all circuits in use. */
@@ -268,7 +297,8 @@ export class Sync implements Sharing {
     if (due >= shared.due) return
     shared.due = due
     if (shared.running > 0) return
-    const wait = due - this.host.at()
+    // Whole milliseconds: one that wakes a fraction too early would wait again, for no time at all.
+    const wait = Math.ceil(due - this.host.at())
     if (wait > 0 && !this.policy.background) return
     shared.sleeper?.interruptUnsafe()
     // Never within the call that brings it about, which has its own work to finish first.
@@ -304,7 +334,7 @@ export class Sync implements Sharing {
           if (exit._tag === "Failure") {
             shared.isStale ||= asks
             if (this.hasEnded) return undefined
-            this.exchange.failed(entry, asks ? "read" : "replace", exit.cause)
+            this.exchange.failed(entry, exit.cause)
           }
           this.again(entry, shared)
           return undefined
@@ -320,11 +350,13 @@ export class Sync implements Sharing {
     const now = this.host.at()
     const asked = shared.due
     shared.due = Number.POSITIVE_INFINITY
-    if (shared.isBehind && !shared.hasFailed) return this.askAnew(entry, now)
-    if (shared.delays > 0) {
-      const delay = this.policy.flushEvery * Math.min(2 ** (shared.delays - 1), 16)
-      return this.schedule(entry, now + delay * (0.5 + this.random.nextDoubleUnsafe()))
+    if (shared.retryAt > now || shared.isFailing) {
+      // What the others have written can be read while writing fails.
+      const news = shared.isStale && !shared.readFailed ? asked : Number.POSITIVE_INFINITY
+      return this.schedule(entry, Math.min(news, Math.max(now, shared.retryAt)))
     }
+    if (shared.isBehind) return this.askAnew(entry, now)
+    if (shared.delays > 0) return this.schedule(entry, now + this.exchange.delay(shared))
     if (entry.isFailing || shared.isCounting) return this.schedule(entry, Math.min(asked, now + this.policy.flushEvery))
     if (asked < Number.POSITIVE_INFINITY) this.schedule(entry, asked)
   }

@@ -33,6 +33,10 @@ const toTold = (event: CircuitEvent): Told => {
       const { message, reason } = cause
       return { ...told, cause: { tag: cause._tag, key: cause.key, operation: cause.operation, reason, message } }
     }
+    case "RecordMismatch": {
+      const { message, operation, reason } = event.cause
+      return { event: event._tag, key, cause: { tag: event.cause._tag, key: event.cause.key, operation, reason, message } }
+    }
     default:
       return { event: event._tag, key }
   }

@@ -212,9 +212,7 @@ describe("a record that was counted under another trip rule", () => {
       const here = yield* start(counting)
       const foreign = () =>
         here.events.flatMap((event) =>
-          event._tag === "StoreFailed" && event.cause instanceof CircuitStoreError
-            ? [[event.operation, event.cause]]
-            : []
+          event._tag === "RecordMismatch" ? [[event.cause.operation, event.cause]] : []
         )
       yield* put({ policy: "other" })
       yield* here.succeed

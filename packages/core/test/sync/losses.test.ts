@@ -32,7 +32,9 @@ const storeEvents = ({ events }: Process) =>
 
 const reasons = ({ events }: Process): ReadonlyArray<CircuitStoreReason> =>
   events.flatMap((event) =>
-    event._tag === "StoreFailed" && event.cause instanceof CircuitStoreError ? [event.cause.reason] : []
+    (event._tag === "StoreFailed" || event._tag === "RecordMismatch") && event.cause instanceof CircuitStoreError
+      ? [event.cause.reason]
+      : []
   )
 
 const rules: ReadonlyArray<[string, TripRule.TripRule]> = [

@@ -328,7 +328,7 @@ describe("a probe", () => {
       yield* pass("600 millis")
       assert.strictEqual(calls.filter(({ isRunning }) => isRunning()).length, 1)
       const failed = here.events.flatMap((event) => event._tag === "StoreFailed" ? [event.operation] : [])
-      assert.deepStrictEqual(failed, ["replace"])
+      assert.deepStrictEqual(failed, ["read"])
       yield* here.way.heal
       yield* pass("2 seconds")
     }).pipe(kept))

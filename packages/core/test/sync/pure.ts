@@ -56,6 +56,7 @@ export const standingOf = (circuit: Circuit, fields: Partial<Standing> = {}): St
   circuit,
   act: untouched,
   overrules: false,
+  rewrites: false,
   base: 0,
   isUnpublished: false,
   isPrivate: false,
