@@ -215,7 +215,7 @@ export const toText = (record: CircuitRecord): string => {
  * @since 0.1.0
  */
 export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord, CircuitStoreError> =>
-  parse(text).pipe(
+  text.length > maxTextLength ? Effect.fail(tooLong(key, text.length)) : parse(text).pipe(
     Effect.flatMap((json) => decode(json)),
     Effect.map((
       { evidence, failing, generation, override, phase, policy, time, timeToLive, version, writers, ...more }
@@ -260,15 +260,21 @@ export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord
 const parse = (text: string): Effect.Effect<unknown, Cause.UnknownError> =>
   Effect.try({
     try: () => {
-      if (text.length > maxTextLength) {
-        throw new RangeError(`the text has ${text.length} characters, and at most ${maxTextLength} are read`)
-      }
       const json: unknown = JSON.parse(text)
       const unreadable = findUnreadable(json)
       if (unreadable !== undefined) throw new RangeError(unreadable)
       return json
     },
     catch: (cause) => new Cause.UnknownError(cause)
+  })
+
+const tooLong = (key: string, length: number): CircuitStoreError =>
+  new CircuitStoreError({
+    key,
+    operation: "read",
+    reason: "Corrupt",
+    message: `what is held has ${length} characters, and a record of a circuit ${maxTextLength} at most; ` +
+      "it is left alone: delete it to share the circuit again"
   })
 
 /**

@@ -83,6 +83,16 @@ describe("a record's text", () => {
       }
     }))
 
+  it.effect("of more than 65,536 characters is refused before it is read, with its length", () =>
+    Effect.gen(function*() {
+      const writers = Array.from({ length: 150_000 }, (_, i) => ["k3f9", i] as const)
+      const long = toText({ ...record, writers })
+      const corrupt = yield* error(long)
+      assert.strictEqual(corrupt.reason, "Corrupt")
+      assert.include(corrupt.message, `${long.length} characters`)
+      assert.include(corrupt.message, "65536 at most")
+    }))
+
   it.effect.each<[string, string]>([
     ["that is empty", ""],
     ["that is no JSON", "{"],

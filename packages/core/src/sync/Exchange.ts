@@ -15,6 +15,7 @@ import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host } from "../internal/Sharing.ts"
 import type { Closed, Phase } from "../machine/Circuit.ts"
 import { type Permit, step } from "../machine/Step.ts"
+import { outOfBounds } from "./bounds.ts"
 import { fingerprint } from "./Fingerprint.ts"
 import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
 import { type Done, SharedCircuit, type Writes } from "./SharedCircuit.ts"
@@ -266,7 +267,10 @@ export class Exchange {
   private read(key: string, onDoubt?: (seen: Seen) => void): Effect.Effect<Seen, CircuitStoreError> {
     return Effect.suspend(() => {
       const { lag } = this
-      const read = this.timed(() => this.store.read(key), (seen) => seen)
+      const read = Effect.flatMap(
+        this.timed(() => this.store.read(key), (seen) => seen),
+        (seen) => this.bounds(key, "read", seen.record, seen)
+      )
       return Effect.flatMap(read, (seen) => {
         if (this.isAwakeSince(lag)) return Effect.succeed(seen)
         onDoubt?.(seen)
@@ -276,9 +280,30 @@ export class Exchange {
   }
 
   private replace(key: string, { next, seen }: Write): Effect.Effect<Replaced, CircuitStoreError> {
-    return this.timed(
+    const replaced = this.timed(
       () => this.store.replace(key, seen, next),
       (replaced) => replaced._tag === "Replaced" ? replaced : replaced.seen
+    )
+    return Effect.flatMap(replaced, (replaced) =>
+      this.bounds(key, "replace", replaced._tag === "Conflict" ? replaced.seen.record : undefined, replaced))
+  }
+
+  /** Fails with `Corrupt` for a record that no breaker has written. */
+  private bounds<A>(
+    key: string,
+    operation: "read" | "replace",
+    record: CircuitRecord | undefined,
+    answer: A
+  ): Effect.Effect<A, CircuitStoreError> {
+    const excess = record === undefined ? undefined : outOfBounds(record)
+    return excess === undefined ? Effect.succeed(answer) : Effect.fail(
+      new CircuitStoreError({
+        key,
+        operation,
+        reason: "Corrupt",
+        message: `what is held is no record that a breaker writes: it has ${excess}; it is left alone: ` +
+          "delete it to share the circuit again"
+      })
     )
   }
 

@@ -1,0 +1,47 @@
+/** What no record of a circuit exceeds. A record beyond it was not written by a breaker, and could not be written on. */
+import type { CircuitRecord, RecordPhase, SharedCount } from "../CircuitRecord.ts"
+
+/** Leaves room to count on: the largest number that can be written is twice as large. */
+export const largestNumber = 2 ** 52
+/** A trial has at most 1,000 permits; every other list is far shorter. */
+export const longestList = 1_024
+
+const numbersOfPhase = (phase: RecordPhase): ReadonlyArray<number> => {
+  switch (phase._tag) {
+    case "Closed":
+      return [phase.openings, phase.remaining]
+    case "Open":
+      return [phase.openings, phase.duration, phase.remaining]
+    case "HalfOpen": {
+      const { failures, nextProbe, openDuration, openings, probes, remaining, successes } = phase
+      return [openings, openDuration, nextProbe, successes, failures, remaining, ...probes]
+    }
+  }
+}
+
+const listsOfCount = (count: SharedCount): ReadonlyArray<ReadonlyArray<number>> => {
+  switch (count._tag) {
+    case "Consecutive":
+      return [[count.failures]]
+    case "Calls":
+      return count.blocks
+    case "Time":
+      return count.buckets
+  }
+}
+
+/** Returns what is out of bounds in a record, as the end of a sentence; undefined if nothing is. */
+export const outOfBounds = (record: CircuitRecord): string | undefined => {
+  const { act, evidence, failing, failingSince = 0, generation, phase, time, timeToLive = 0, version, writers } = record
+  const counts = evidence.map(listsOfCount)
+  const lists = [evidence, failing, writers, ...counts, ...(phase._tag === "HalfOpen" ? [phase.probes] : [])]
+  const longest = Math.max(...lists.map((list) => list.length))
+  if (longest > longestList) return `a list of ${longest} entries, where ${longestList} are allowed`
+  const largest = Math.max(
+    ...[version, time, timeToLive, generation, act?.stamp ?? 0, failingSince],
+    ...numbersOfPhase(phase),
+    ...[...failing, ...writers].map(([, number]) => number),
+    ...counts.flat(2)
+  )
+  return largest > largestNumber ? `the number ${largest}, where ${largestNumber} is allowed` : undefined
+}
