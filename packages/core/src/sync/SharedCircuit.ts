@@ -140,7 +140,7 @@ export class SharedCircuit {
    * Returns what is shared of the circuit that an operator puts in the place of this one, whatever the record says. `restored`
    * is what that circuit has counted, if it is closed. This one is silent then.
    */
-  successor(restored: Count | undefined): SharedCircuit {
+  successor(restored?: Count): SharedCircuit {
     this.isUnpublished = false
     this.settlements = []
     this.steering = []

@@ -1,6 +1,6 @@
 /** One exchange with the store: what it reads, whom it makes room for, and what it says went wrong. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
+import { CircuitStore, type Policy, TripRule } from "@reclose/core"
 import { Effect, Fiber, Random } from "effect"
 import { TestClock } from "effect/testing"
 import { fingerprint } from "../../src/sync/Fingerprint.ts"

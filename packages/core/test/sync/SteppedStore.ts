@@ -22,6 +22,12 @@ export class SteppedStore {
     PubSub.publishUnsafe(this.changes, { _tag: "Missed" })
   }
 
+  /** Loses the record, and announces that something may have been missed. */
+  lose(): void {
+    this.record = undefined
+    this.announceMissed()
+  }
+
   readonly layer: Layer.Layer<CircuitStore> = Layer.effect(
     CircuitStore,
     Effect.map(Clock.Clock, (clock) => {

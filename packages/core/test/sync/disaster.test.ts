@@ -45,8 +45,7 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
         yield* here.breaker[act](key)
         yield* pass(learning)
         assert.strictEqual(yield* overrideOf(there), override)
-        store.record = undefined
-        store.announceMissed()
+        store.lose()
         yield* pass(polling)
         assert.strictEqual(store.record?.override, override)
         for (const process of [here, there, yield* start(first)]) {
@@ -66,8 +65,7 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
         const here = yield* start(first)
         yield* here.breaker.forceOpen(key)
         yield* pass("20 minutes")
-        store.record = undefined
-        store.announceMissed()
+        store.lose()
         yield* pass(polling)
         assert.strictEqual(store.record?.override, "ForcedOpen")
       })
@@ -165,8 +163,7 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
         const here = yield* start({ ...first, openDuration: "1 minute" })
         yield* here.fail
         yield* pass("1 second")
-        store.record = undefined
-        store.announceMissed()
+        store.lose()
         yield* pass(polling)
         const newcomer = yield* start(first)
         assert.instanceOf(yield* newcomer.succeed, CircuitOpen)
@@ -255,7 +252,7 @@ describe("a snapshot that is restored", () => {
       })
     ))
 
-  it.effect.each([
+  it.effect.each<[string, TripRule.TripRule]>([
     ["failures in a row", TripRule.consecutive(4)],
     ["a window of time", TripRule.failures({ failures: 4, window: "1 minute" })],
     ["a window of calls", TripRule.failureRate({ threshold: 0.5, window: 10, minimumCalls: 4 })]

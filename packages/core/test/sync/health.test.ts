@@ -1,6 +1,7 @@
 /** What a store's failures cost, and when they are over: reading and writing each speak for themselves. */
 import { assert, describe, it } from "@effect/vitest"
 import {
+  type Change,
   type CircuitRecord,
   CircuitStore,
   CircuitStoreError,
@@ -135,12 +136,7 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
 describe("a store that announces a change before it refuses to write it", () => {
   it.effect.each(["here", "elsewhere"])("is not asked in a loop by an instance %s", (place) =>
     Effect.gen(function*() {
-      const changes = yield* PubSub.unbounded<{
-        readonly _tag: "Changed"
-        readonly key: string
-        readonly version: number
-        readonly generation: number
-      }>()
+      const changes = yield* PubSub.unbounded<Change>()
       const counts = { read: 0, replace: 0 }
       let held: CircuitRecord.CircuitRecord | undefined
       const store = CircuitStore.make({
@@ -176,10 +172,7 @@ describe("a store that announces a change before it refuses to write it", () => 
 
 describe("announcements", () => {
   const told = Effect.gen(function*() {
-    const changes = yield* PubSub.unbounded<
-      | { readonly _tag: "Changed"; readonly key: string; readonly version: number; readonly generation: number }
-      | { readonly _tag: "Missed" }
-    >()
+    const changes = yield* PubSub.unbounded<Change>()
     const here = yield* start({ ...counting, maxKeys: 1_000 }, { changes: Stream.fromPubSub(changes) })
     return { changes, here }
   })
