@@ -40,7 +40,7 @@ import * as Schema from "effect/Schema"
 import { type Change, CircuitStoreError } from "./CircuitStore.ts"
 import { count, findUnreadable, millis, name } from "./internal/Bounds.ts"
 import type { Override } from "./machine/Circuit.ts"
-import { revisionOf } from "./sync/Act.ts"
+import { revisionOf } from "./sync/overrideAct.ts"
 
 /**
  * What a store keeps of one circuit.

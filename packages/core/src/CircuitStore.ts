@@ -13,7 +13,7 @@ import type { CircuitStoreError } from "./CircuitStoreError.ts"
 import { EventBus } from "./internal/EventBus.ts"
 import type { Share } from "./internal/Sharing.ts"
 import { storeKey } from "./internal/StoreKey.ts"
-import { revisionOf } from "./sync/Act.ts"
+import { revisionOf } from "./sync/overrideAct.ts"
 import { share } from "./sync/Sync.ts"
 
 export { CircuitStoreError, type CircuitStoreReason } from "./CircuitStoreError.ts"

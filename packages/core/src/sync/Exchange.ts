@@ -5,7 +5,6 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type * as Random from "effect/Random"
-import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitRecord } from "../CircuitRecord.ts"
 import type { CircuitRegister, Replaced, Seen } from "../CircuitStore.ts"
 import { CircuitStoreError } from "../CircuitStoreError.ts"
@@ -21,30 +20,18 @@ import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
 import { type Done, SharedCircuit, type Writes } from "./SharedCircuit.ts"
 import { type Count, countOf } from "./SharedEvidence.ts"
 import { StoreClock } from "./StoreClock.ts"
+import { isForeignVersion, StoreHealth } from "./StoreHealth.ts"
 
 /** By how much wall clock and process clock may come apart without the process having slept, in milliseconds. */
 const asleep = 250
 /** How often an exchange is tried again at once when somebody else was faster. */
 const triesAtOnce = 4
 
-/** What keeps a record from being used in full, though the store has answered. */
-type Mismatch = Extract<CircuitStoreError["reason"], "ForeignPolicy" | "ForeignVersion">
-
 const isProbing = (phase: Phase, { generation, probe }: Permit): boolean =>
   phase._tag === "HalfOpen" && phase.generation === generation && probe !== undefined && phase.probes.includes(probe)
 
 /** Forks what may go on after nobody waits for it any more, until the breaker ends. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
-
-export const storeFailed = (
-  key: string,
-  operation: "read" | "replace" | "changes",
-  cause: Cause.Cause<unknown>
-): CircuitEvent => ({ _tag: "StoreFailed", key, operation, cause: Cause.squash(cause) })
-
-/** Whether an error tells of a record of another release's form. The store works, then. */
-export const isForeignVersion = (error: unknown): error is CircuitStoreError =>
-  error instanceof CircuitStoreError && error.reason === "ForeignVersion"
 
 /** What an exchange is for. */
 export interface Purpose {
@@ -68,7 +55,7 @@ export class Exchange {
   private readonly fork: Fork
   private readonly clock = new StoreClock()
   private readonly writes: Writes = { count: 0 }
-  private readonly random: Random.Random
+  readonly health: StoreHealth
 
   constructor(
     process: string,
@@ -78,7 +65,7 @@ export class Exchange {
     fork: Fork,
     random: Random.Random
   ) {
-    this.random = random
+    this.health = new StoreHealth(host, random, () => this.policy.flushEvery)
     this.fork = fork
     this.process = process
     this.store = store
@@ -223,8 +210,7 @@ export class Exchange {
     const planned = plan(policy, terms, standing, record, { now, at, storeNow }, probe)
     entry.isFailing = false
     if (standing.reports.length > 0) shared.toldAt = at
-    if (record !== undefined && record.policy !== rule) this.reportForeign(entry, shared, record)
-    else this.matches(entry, shared)
+    this.health.compare(entry, shared, record, rule)
     if (planned.next !== undefined) {
       if (!mayWrite) return undefined
       return { seen, plan: planned, next: shared.attempt(planned, planned.next, standing, count) }
@@ -284,8 +270,11 @@ export class Exchange {
       () => this.store.replace(key, seen, next),
       (replaced) => replaced._tag === "Replaced" ? replaced : replaced.seen
     )
-    return Effect.flatMap(replaced, (replaced) =>
-      this.bounds(key, "replace", replaced._tag === "Conflict" ? replaced.seen.record : undefined, replaced))
+    return Effect.flatMap(
+      replaced,
+      (replaced) =>
+        this.bounds(key, "replace", replaced._tag === "Conflict" ? replaced.seen.record : undefined, replaced)
+    )
   }
 
   /** Fails with `Corrupt` for a record that no breaker has written. */
@@ -335,80 +324,17 @@ export class Exchange {
     shared.lag = lag
   }
 
-  /** Notes an answer. The store has recovered once each operation that had failed has been answered. */
   private answered(entry: CircuitEntry, shared: SharedCircuit, operation: "read" | "replace", lag: number): void {
     this.knows(shared, lag)
-    const wasFailing = shared.isFailing
-    if (operation === "read") shared.readFailed = false
-    else shared.writeFailed = false
-    if (!wasFailing || shared.isFailing) return
-    shared.delays = 0
-    shared.retryAt = Number.NEGATIVE_INFINITY
-    this.host.publish({ _tag: "StoreRecovered", key: entry.key })
+    this.health.answered(entry, shared, operation)
   }
 
-  /** Tells of a failed exchange, once until the store works again. Defects, too: they are no more a call's business. */
+  /** Notes that an exchange has failed. */
   failed(entry: CircuitEntry, cause: Cause.Cause<unknown>): void {
     const shared = this.shared(entry)
-    const { operation } = shared
-    shared.delays++
-    shared.retryAt = this.host.at() + this.delay(shared)
-    const error = Cause.squash(cause)
     // The store has answered: with a record that this release can't read.
-    if (isForeignVersion(error)) {
-      this.answered(entry, shared, operation, this.lag)
-      shared.retryAt = this.host.at() + this.delay(shared)
-      return this.mismatches(entry, shared, error.reason, "ForeignVersion", error)
-    }
-    const wasFailing = shared.isFailing
-    if (operation === "read") shared.readFailed = true
-    else shared.writeFailed = true
-    if (!wasFailing) this.host.publish(storeFailed(entry.key, operation, cause))
-  }
-
-  /** Returns how long a circuit waits before it asks the store again, in milliseconds: longer each time, give or take half. */
-  delay(shared: SharedCircuit): number {
-    const times = Math.min(2 ** Math.max(0, shared.delays - 1), 16)
-    return this.policy.flushEvery * times * (0.5 + this.random.nextDoubleUnsafe())
-  }
-
-  /** Notes that the first read of a key has found a record that this release can't read. */
-  unreadable(entry: CircuitEntry, error: CircuitStoreError): void {
-    const shared = this.shared(entry)
-    shared.readFailed = false
-    this.mismatches(entry, shared, error.reason, "ForeignVersion", error)
-  }
-
-  private reportForeign(entry: CircuitEntry, shared: SharedCircuit, record: CircuitRecord): void {
-    const { key } = entry
-    const cause = new CircuitStoreError({
-      key,
-      operation: "read",
-      reason: "ForeignPolicy",
-      message:
-        "the record was counted under another trip rule, so its counts are left alone and only its phase holds: " +
-        "give all processes that use the key one rule, or a store prefix each"
-    })
-    this.mismatches(entry, shared, record.policy, "ForeignPolicy", cause)
-  }
-
-  private mismatches(
-    entry: CircuitEntry,
-    shared: SharedCircuit,
-    mismatch: string,
-    reason: Mismatch,
-    cause: CircuitStoreError
-  ): void {
-    // Nor each time that somebody looks at a key that no call uses.
-    if (shared.mismatch === mismatch || this.host.get(entry.key) !== entry) return
-    shared.mismatch = mismatch
-    this.host.publish({ _tag: "RecordMismatch", key: entry.key, reason, cause })
-  }
-
-  private matches(entry: CircuitEntry, shared: SharedCircuit): void {
-    if (shared.mismatch === undefined) return
-    shared.mismatch = undefined
-    this.host.publish({ _tag: "RecordMatched", key: entry.key })
+    if (isForeignVersion(Cause.squash(cause))) this.knows(shared, this.lag)
+    this.health.failed(entry, shared, cause)
   }
 
   /** Waits no longer than this, also for a store that can't be interrupted. */

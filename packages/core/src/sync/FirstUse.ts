@@ -8,7 +8,8 @@ import * as Fiber from "effect/Fiber"
 import type { Seen } from "../CircuitStore.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { Host } from "../internal/Sharing.ts"
-import { type Exchange, type Fork, isForeignVersion, storeFailed } from "./Exchange.ts"
+import type { Exchange, Fork } from "./Exchange.ts"
+import { isForeignVersion, storeFailed } from "./StoreHealth.ts"
 
 interface FirstRead {
   readonly fiber: Fiber.Fiber<CircuitEntry | undefined>
@@ -84,7 +85,9 @@ export class FirstUse {
         const error = Cause.squash(cause)
         if (!isForeignVersion(error)) this.host.publish(storeFailed(key, "read", cause))
         const entry = this.host.add(key, undefined)
-        if (entry !== undefined && isForeignVersion(error)) this.exchange.unreadable(entry, error)
+        if (entry !== undefined && isForeignVersion(error)) {
+          this.exchange.health.unreadable(entry, this.exchange.shared(entry), error)
+        }
         return entry
       }
     }))

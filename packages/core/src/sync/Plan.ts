@@ -21,7 +21,7 @@ import {
   trip
 } from "../machine/Step.ts"
 import type { Outcome } from "../Outcome.ts"
-import { actOf, isNewer, newest } from "./Act.ts"
+import { actOf, isNewer, newest } from "./overrideAct.ts"
 import { fromRecorded, toRecorded } from "./RecordedPhase.ts"
 import * as SharedEvidence from "./SharedEvidence.ts"
 
@@ -211,7 +211,11 @@ export const plan = (
         override: act.kind,
         act,
         policy: keepsCounts ? record.policy : rule,
-        evidence: keepsCounts ? record.evidence : (isNewPhase && !overrules) || circuit.phase._tag !== "Closed" ? [] : evidence,
+        evidence: keepsCounts
+          ? record.evidence
+          : (isNewPhase && !overrules) || circuit.phase._tag !== "Closed"
+          ? []
+          : evidence,
         failing: nowFailing,
         ...(nowFailing.length > 0 ? { failingSince } : {})
       }

@@ -8,7 +8,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Semaphore from "effect/Semaphore"
 import type { CircuitRecord, OverrideAct } from "../CircuitRecord.ts"
 import type { Circuit, Phase } from "../machine/Circuit.ts"
-import { actOf, newest, untouched } from "./Act.ts"
+import { actOf, newest, untouched } from "./overrideAct.ts"
 import { type Plan, remembered, type Settlement, type Standing, type Steering } from "./Plan.ts"
 import { begin, beginRestored, type Count, join, type Report, report } from "./SharedEvidence.ts"
 

@@ -14,12 +14,13 @@ import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host, Lease, Restore, Share, Sharing } from "../internal/Sharing.ts"
 import type { Circuit } from "../machine/Circuit.ts"
 import type { PhaseChange } from "../machine/Step.ts"
-import { revisionOf } from "./Act.ts"
-import { Exchange, type Fork, storeFailed } from "./Exchange.ts"
+import { Exchange, type Fork } from "./Exchange.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { Leasing } from "./Leasing.ts"
+import { revisionOf } from "./overrideAct.ts"
 import type { Settlement, Steering } from "./Plan.ts"
 import type { SharedCircuit } from "./SharedCircuit.ts"
+import { storeFailed } from "./StoreHealth.ts"
 
 /** How many circuits are exchanged at once. */
 const concurrency = 256
@@ -356,7 +357,7 @@ export class Sync implements Sharing {
       return this.schedule(entry, Math.min(news, Math.max(now, shared.retryAt)))
     }
     if (shared.isBehind) return this.askAnew(entry, now)
-    if (shared.delays > 0) return this.schedule(entry, now + this.exchange.delay(shared))
+    if (shared.delays > 0) return this.schedule(entry, now + this.exchange.health.delay(shared))
     if (entry.isFailing || shared.isCounting) return this.schedule(entry, Math.min(asked, now + this.policy.flushEvery))
     if (asked < Number.POSITIVE_INFINITY) this.schedule(entry, asked)
   }

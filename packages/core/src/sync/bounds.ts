@@ -4,7 +4,7 @@ import type { CircuitRecord, RecordPhase, SharedCount } from "../CircuitRecord.t
 /** Leaves room to count on: the largest number that can be written is twice as large. */
 export const largestNumber = 2 ** 52
 /** A trial has at most 1,000 permits; every other list is far shorter. */
-export const longestList = 1_024
+const longestList = 1_024
 
 const numbersOfPhase = (phase: RecordPhase): ReadonlyArray<number> => {
   switch (phase._tag) {
@@ -38,7 +38,12 @@ export const outOfBounds = (record: CircuitRecord): string | undefined => {
   const longest = Math.max(...lists.map((list) => list.length))
   if (longest > longestList) return `a list of ${longest} entries, where ${longestList} are allowed`
   const largest = Math.max(
-    ...[version, time, timeToLive, generation, act?.stamp ?? 0, failingSince],
+    version,
+    time,
+    timeToLive,
+    generation,
+    act?.stamp ?? 0,
+    failingSince,
     ...numbersOfPhase(phase),
     ...[...failing, ...writers].map(([, number]) => number),
     ...counts.flat(2)

@@ -1,12 +1,5 @@
 /** A store as a fleet has it: one register, and to each process a link that loses, repeats and delays. */
-import {
-  type Change,
-  CircuitRecord,
-  CircuitStore,
-  CircuitStoreError,
-  type Replaced,
-  type Seen
-} from "@reclose/core"
+import { type Change, CircuitRecord, CircuitStore, CircuitStoreError, type Replaced, type Seen } from "@reclose/core"
 import { type Cause, Effect, Fiber, Queue, Stream } from "effect"
 import type { Random } from "../machine/model/random.ts"
 import type { World } from "./World.ts"

@@ -35,7 +35,11 @@ const toTold = (event: CircuitEvent): Told => {
     }
     case "RecordMismatch": {
       const { message, operation, reason } = event.cause
-      return { event: event._tag, key, cause: { tag: event.cause._tag, key: event.cause.key, operation, reason, message } }
+      return {
+        event: event._tag,
+        key,
+        cause: { tag: event.cause._tag, key: event.cause.key, operation, reason, message }
+      }
     }
     default:
       return { event: event._tag, key }

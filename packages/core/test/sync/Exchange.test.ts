@@ -211,9 +211,7 @@ describe("a record that was counted under another trip rule", () => {
     Effect.gen(function*() {
       const here = yield* start(counting)
       const foreign = () =>
-        here.events.flatMap((event) =>
-          event._tag === "RecordMismatch" ? [[event.cause.operation, event.cause]] : []
-        )
+        here.events.flatMap((event) => event._tag === "RecordMismatch" ? [[event.cause.operation, event.cause]] : [])
       yield* put({ policy: "other" })
       yield* here.succeed
       for (const policy of ["other", "third"]) {

@@ -133,24 +133,27 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
 })
 
 describe("the clock of this process", () => {
-  it.effect.each([3_000, hour])("may be set back by %d ms while a circuit of a store in memory is open", (by) =>
-    Effect.gen(function*() {
-      yield* TestClock.setTime(20_000 * day)
-      const clock = yield* settableClock
-      const withClock = Effect.provideService(Clock.Clock, clock)
-      const store = yield* withClock(Layer.build(CircuitStore.layerMemory))
-      const here = yield* start({ ...first, openDuration: "200 millis" }).pipe(Effect.provide(store), withClock)
-      yield* here.fail
-      yield* heard
-      clock.ahead -= by
-      let calls = 0
-      for (let call = 0; call < 100; call++) {
-        yield* TestClock.adjust("100 millis")
-        yield* settled
-        if (yield* ran(here)) calls++
-      }
-      assert.isAtLeast(calls, 97)
-    }))
+  it.effect.each([3_000, hour])(
+    "may be set back by %d ms while a circuit of a store in memory is open",
+    (by) =>
+      Effect.gen(function*() {
+        yield* TestClock.setTime(20_000 * day)
+        const clock = yield* settableClock
+        const withClock = Effect.provideService(Clock.Clock, clock)
+        const store = yield* withClock(Layer.build(CircuitStore.layerMemory))
+        const here = yield* start({ ...first, openDuration: "200 millis" }).pipe(Effect.provide(store), withClock)
+        yield* here.fail
+        yield* heard
+        clock.ahead -= by
+        let calls = 0
+        for (let call = 0; call < 100; call++) {
+          yield* TestClock.adjust("100 millis")
+          yield* settled
+          if (yield* ran(here)) calls++
+        }
+        assert.isAtLeast(calls, 97)
+      })
+  )
 
   it.effect("may be set back while no store is used", () =>
     Effect.gen(function*() {

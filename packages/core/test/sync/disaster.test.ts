@@ -209,18 +209,21 @@ describe("a snapshot that is restored", () => {
     return Effect.andThen(TestClock.setTime(20_000 * 24 * hour), test(store)).pipe(Effect.provide(store.layer))
   }
 
-  it.effect.each(overrides)("brings the override of %s to all instances, and keeps it", ([act, override]) =>
-    shared((store) =>
-      Effect.gen(function*() {
-        const elsewhere = yield* CircuitBreaker.makeLocal(first)
-        yield* elsewhere[act](key)
-        const [here, there] = yield* pair
-        yield* here.breaker.restore(yield* elsewhere.snapshot)
-        yield* pass("5 seconds")
-        for (const process of [here, there]) assert.strictEqual(yield* overrideOf(process), override)
-        assert.strictEqual(store.record?.override, override)
-      })
-    ))
+  it.effect.each(overrides)(
+    "brings the override of %s to all instances, and keeps it",
+    ([act, override]) =>
+      shared((store) =>
+        Effect.gen(function*() {
+          const elsewhere = yield* CircuitBreaker.makeLocal(first)
+          yield* elsewhere[act](key)
+          const [here, there] = yield* pair
+          yield* here.breaker.restore(yield* elsewhere.snapshot)
+          yield* pass("5 seconds")
+          for (const process of [here, there]) assert.strictEqual(yield* overrideOf(process), override)
+          assert.strictEqual(store.record?.override, override)
+        })
+      )
+  )
 
   it.effect("without an override ends the one that the store holds", () =>
     shared((store) =>

@@ -2,7 +2,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import {
   type Change,
-  type CircuitRecord,
   CircuitStore,
   CircuitStoreError,
   type CircuitStoreReason,
@@ -138,9 +137,8 @@ describe("a store that announces a change before it refuses to write it", () => 
     Effect.gen(function*() {
       const changes = yield* PubSub.unbounded<Change>()
       const counts = { read: 0, replace: 0 }
-      let held: CircuitRecord.CircuitRecord | undefined
       const store = CircuitStore.make({
-        read: () => Effect.sync(() => ({ record: held, time: 1_000, precision: 1 })),
+        read: () => Effect.sync(() => ({ record: undefined, time: 1_000, precision: 1 })),
         replace: (of, _, next) => {
           const { generation, version } = next
           counts.replace++
@@ -154,7 +152,6 @@ describe("a store that announces a change before it refuses to write it", () => 
         changes: Stream.fromPubSub(changes),
         list: () => Stream.empty
       })
-      held = undefined
       const policy: Policy.Policy = { ...first, openDuration: "1 minute" }
       const [here, other] = yield* Effect.all([start(policy), start(policy)]).pipe(
         Effect.provide(Layer.succeed(CircuitStore, store))

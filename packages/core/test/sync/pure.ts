@@ -4,7 +4,7 @@ import { type Circuit, makeCircuit, type Phase } from "../../src/machine/Circuit
 import { CircuitTime } from "../../src/machine/CircuitTime.ts"
 import { type MachinePolicy, needs, type Rule, slowerThan } from "../../src/machine/Rule.ts"
 import { fingerprint } from "../../src/sync/Fingerprint.ts"
-import { untouched } from "../../src/sync/Act.ts"
+import { untouched } from "../../src/sync/overrideAct.ts"
 import type { Standing } from "../../src/sync/Plan.ts"
 
 /** A policy that opens for ten seconds, twice as long each time, and tries for five. */
