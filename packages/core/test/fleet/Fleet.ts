@@ -1,9 +1,18 @@
 /** A fleet of processes that share one circuit, all on one clock that a seed drives. */
-import { type Breaker, CircuitBreaker, type CircuitState, CircuitStore, type Policy } from "@reclose/core"
-import { Clock, Effect, Exit, Random as EffectRandom, Scope } from "effect"
+import {
+  type Breaker,
+  CircuitBreaker,
+  type CircuitEvent,
+  CircuitOpen,
+  type CircuitState,
+  CircuitStore,
+  type Policy,
+  type Snapshot
+} from "@reclose/core"
+import { Clock, Effect, Exit, Random as EffectRandom, Scope, Stream } from "effect"
 import { Random } from "../machine/model/random.ts"
 import { type Faults, FleetStore, type Link } from "./FleetStore.ts"
-import { World } from "./World.ts"
+import { toNanos, World } from "./World.ts"
 
 const key = "quotes"
 
@@ -11,7 +20,10 @@ const key = "quotes"
 export class ProcessClock implements Clock.Clock {
   private readonly base: Clock.Clock
   private readonly origin: number
-  private behind = 0
+  /** By how much the clock has fallen behind in all. */
+  behind = 0
+  /** When the wall clock was last set. */
+  setAt = Number.NEGATIVE_INFINITY
   private skew: number
 
   constructor(base: Clock.Clock, random: Random) {
@@ -28,10 +40,11 @@ export class ProcessClock implements Clock.Clock {
   /** Somebody sets the wall clock. */
   set(by: number): void {
     this.skew += by
+    this.setAt = this.base.currentTimeMillisUnsafe()
   }
 
   currentTimeMillisUnsafe() {
-    return Math.max(0, this.base.currentTimeMillisUnsafe() + this.skew + 1_000_000)
+    return Math.max(0, Math.floor(this.base.currentTimeMillisUnsafe()) + this.skew + 1_000_000)
   }
 
   currentTimeNanosUnsafe() {
@@ -39,7 +52,7 @@ export class ProcessClock implements Clock.Clock {
   }
 
   monotonicTimeNanosUnsafe() {
-    return BigInt(this.base.currentTimeMillisUnsafe() + this.origin - this.behind) * 1_000_000n
+    return toNanos(this.base.currentTimeMillisUnsafe() + this.origin - this.behind)
   }
 
   readonly currentTimeMillis = Effect.sync(() => this.currentTimeMillisUnsafe())
@@ -57,8 +70,38 @@ export interface Call {
   readonly at: number
   readonly isProbe: boolean
   isOver: boolean
+  /** The override that its process knew of. */
+  readonly override: CircuitState["override"]
   /** When it failed, if it did. */
   failedAt: number | undefined
+}
+
+/** A call that a circuit rejected. */
+export interface Rejection {
+  readonly process: Process
+  readonly at: number
+  readonly open: CircuitOpen
+  /** Whether the caller had waited for exactly the `retryAfter` of an open circuit, on a clock that ran on. */
+  readonly hasWaited: boolean
+}
+
+/** What operators may ask of a circuit. */
+export type Act = "forceOpen" | "forceClosed" | "disable" | "metricsOnly" | "release" | "reset"
+
+const overrides: Readonly<Record<Act, CircuitState["override"]>> = {
+  forceOpen: "ForcedOpen",
+  forceClosed: "ForcedClosed",
+  disable: "Disabled",
+  metricsOnly: "MetricsOnly",
+  release: "None",
+  reset: "None"
+}
+
+/** What an operator did, a restored snapshot included. */
+export interface Acted {
+  readonly process: Process
+  readonly at: number
+  readonly override: CircuitState["override"]
 }
 
 export interface Process {
@@ -70,6 +113,8 @@ export interface Process {
   readonly startedAt: number
   /** Whether its calls fail whatever the dependency does. */
   readonly isBad: boolean
+  /** How often it reported that the store failed, and that the store recovered. */
+  readonly reports: { failed: number; recovered: number }
 }
 
 export interface FleetOptions {
@@ -77,6 +122,10 @@ export interface FleetOptions {
   readonly policy: Policy.Policy
   readonly faults: Faults
   readonly pushes: boolean
+  /** Whether the fleet hears what its processes report of the store. */
+  readonly hears?: boolean
+  /** Whether callers wait as long as an open circuit asks for, and call again at once. */
+  readonly isPatient?: boolean
 }
 
 export class Fleet {
@@ -84,6 +133,12 @@ export class Fleet {
   readonly world: World
   readonly store: FleetStore
   readonly calls: Array<Call> = []
+  readonly rejections: Array<Rejection> = []
+  readonly acts: Array<Acted> = []
+  readonly snapshots: Array<Snapshot.BreakerSnapshot> = []
+  /** When the store last lost its record or held an older one again, and when its clock or a process's stood still. */
+  lostAt = Number.NEGATIVE_INFINITY
+  stoodStillAt = Number.NEGATIVE_INFINITY
   processes: ReadonlyArray<Process> = []
   /** Whether the dependency answers. */
   isUp = true
@@ -116,7 +171,16 @@ export class Fleet {
         EffectRandom.withSeed(`${this.options.seed}/${id}`)
       )
     )
-    const process = { id, breaker, scope, clock, link, isBad, startedAt: this.world.now() }
+    const reports = { failed: 0, recovered: 0 }
+    const process = { id, breaker, scope, clock, link, isBad, startedAt: this.world.now(), reports }
+    if (this.options.hears === true) {
+      const hear = (event: CircuitEvent) =>
+        Effect.sync(() => {
+          if (event._tag === "StoreFailed") reports.failed++
+          if (event._tag === "StoreRecovered") reports.recovered++
+        })
+      this.world.fork(Effect.forkIn(Stream.runForEach(breaker.events, hear), scope))
+    }
     this.processes = [...this.processes, process]
     return process
   }
@@ -131,12 +195,17 @@ export class Fleet {
 
   /** Makes a call that takes so long, beside everything else. */
   call(process: Process, takes: number): void {
+    this.attempt(process, takes, false)
+  }
+
+  private attempt(process: Process, takes: number, hasWaited: boolean): void {
     const guarded = Effect.suspend(() => {
       const fails = process.isBad || !this.isUp
       return Effect.gen({ self: this }, function*() {
-        const { phase } = yield* Effect.orDie(process.breaker.state(key))
+        const { override, phase } = yield* Effect.orDie(process.breaker.state(key))
         const at = this.world.now()
-        const call: Call = { process, at, isProbe: phase === "HalfOpen", isOver: false, failedAt: undefined }
+        const isProbe = phase === "HalfOpen" && override === "None"
+        const call: Call = { process, at, isProbe, isOver: false, override, failedAt: undefined }
         this.calls.push(call)
         yield* Effect.ensuring(
           Effect.sleep(takes),
@@ -149,8 +218,53 @@ export class Fleet {
         return yield* Effect.fail("down")
       })
     })
-    this.world.fork(guarded.pipe(process.breaker.withBreaker(key), Effect.exit))
+    const rejected = (error: unknown) =>
+      Effect.sync(() => {
+        if (error instanceof CircuitOpen) this.rejected(process, takes, error, hasWaited)
+      })
+    this.world.fork(guarded.pipe(process.breaker.withBreaker(key), Effect.catch(rejected)))
   }
+
+  private rejected(process: Process, takes: number, open: CircuitOpen, hasWaited: boolean): void {
+    const { clock } = process
+    const { behind } = clock
+    this.rejections.push({ process, at: this.world.now(), open, hasWaited })
+    if (this.options.isPatient !== true || open.reason !== "Open" || hasWaited) return
+    const again = Effect.sync(() => {
+      if (this.processes.includes(process)) this.attempt(process, takes, clock.behind === behind)
+    })
+    this.world.fork(Effect.andThen(Effect.sleep(open.retryAfter), again))
+  }
+
+  /** Has an operator ask something of the circuit through a process. */
+  act(process: Process, act: Act): void {
+    this.acts.push({ process, at: this.world.now(), override: overrides[act] })
+    this.world.fork(Effect.orDie(process.breaker[act](key)))
+  }
+
+  /** Keeps a snapshot of a process. */
+  save({ breaker }: Process): void {
+    this.snapshots.push(this.world.run(breaker.snapshot))
+  }
+
+  /** Restores a process from a snapshot. */
+  restore(process: Process, snapshot: Snapshot.BreakerSnapshot): void {
+    const circuit = snapshot.circuits.find((circuit) => circuit.key === key)
+    if (circuit === undefined) return
+    this.acts.push({ process, at: this.world.now(), override: circuit.override })
+    this.world.run(Effect.orDie(process.breaker.restore(snapshot)))
+  }
+
+  /** Updates the policy of a process. */
+  update({ breaker }: Process, policy: Policy.Policy): void {
+    this.world.run(Effect.orDie(breaker.update(policy)))
+  }
+
+  /** The states of the circuit in the processes, each of which has used it. */
+  get states(): ReadonlyArray<CircuitState> {
+    return this.processes.map(({ breaker }) => this.world.run(Effect.orDie(breaker.state(key))))
+  }
+
 
   /** The phase of a breaker that has used the key. */
   phaseOf(breaker: Breaker): CircuitState["phase"] {

@@ -1,5 +1,13 @@
 /** A store as a fleet has it: one register, and to each process a link that loses, repeats and delays. */
-import { type Change, CircuitRecord, CircuitStore, CircuitStoreError, type Replaced, type Seen } from "@reclose/core"
+import {
+  type Change,
+  CircuitRecord,
+  CircuitStore,
+  CircuitStoreError,
+  type CircuitStoreReason,
+  type Replaced,
+  type Seen
+} from "@reclose/core"
 import { type Cause, Effect, Fiber, Queue, Stream } from "effect"
 import type { Random } from "../machine/model/random.ts"
 import type { World } from "./World.ts"
@@ -28,6 +36,14 @@ export class FleetStore {
   readonly history: Array<Written> = []
   reads = 0
   writes = 0
+  /** Whether the store denies writes, as a full one does and one that is a replica. */
+  isReadOnly = false
+  /** Whether a denied write is announced all the same. */
+  announcesDenied = false
+  /** Whether the text of the record makes no sense to any process. */
+  isGarbled = false
+  /** By how much the store's clock is ahead of the world's. */
+  ahead = 0
   readonly links: Array<Link> = []
   readonly world: World
   private readonly random: Random
@@ -41,20 +57,51 @@ export class FleetStore {
     return this.world.now()
   }
 
-  read(): Seen {
-    this.reads++
-    return { record: this.record, time: this.now(), precision: 1 }
+  /** The store's clock. */
+  get time(): number {
+    return Math.max(0, this.now() + this.ahead)
   }
 
-  replace(seen: CircuitRecord.CircuitRecord | undefined, next: CircuitRecord.CircuitRecord, by: number): Replaced {
+  private get seen(): Seen {
+    return { record: this.record, time: this.time, precision: 1 }
+  }
+
+  read(): Seen | CircuitStoreError {
+    this.reads++
+    return this.isGarbled ? failure("read", "Corrupt", "the record is garbled") : this.seen
+  }
+
+  replace(
+    seen: CircuitRecord.CircuitRecord | undefined,
+    next: CircuitRecord.CircuitRecord,
+    by: number
+  ): Replaced | CircuitStoreError {
     this.writes++
-    if (this.record?.version !== seen?.version) {
-      return { _tag: "Conflict", seen: { record: this.record, time: this.now(), precision: 1 } }
+    if (this.isReadOnly) {
+      if (this.announcesDenied) this.announce(next)
+      return failure("replace", "Unavailable", "the store is read-only")
     }
+    if (this.isGarbled) return failure("replace", "Corrupt", "the record is garbled")
+    if (this.record?.version !== seen?.version) return { _tag: "Conflict", seen: this.seen }
     this.history.push({ at: this.now(), record: next, before: this.record, by })
     this.record = next
-    for (const link of this.links) link.tell(next)
-    return { _tag: "Replaced", time: this.now(), precision: 1 }
+    this.announce(next)
+    return { _tag: "Replaced", time: this.time, precision: 1 }
+  }
+
+  /** Loses the record, or holds an older one again. Says that changes may have been missed only if `isNoticed`. */
+  restoreTo(record: CircuitRecord.CircuitRecord | undefined, isNoticed: boolean): void {
+    this.record = record
+    if (isNoticed) this.announceMissed(1)
+  }
+
+  /** Says so often that changes may have been missed, as a store does for each message that it does not understand. */
+  announceMissed(times: number): void {
+    for (const link of this.links) for (let i = 0; i < times; i++) link.tell({ _tag: "Missed" })
+  }
+
+  private announce(record: CircuitRecord.CircuitRecord): void {
+    for (const link of this.links) link.tell(CircuitRecord.changeOf("quotes", record))
   }
 
   link(process: number, faults: Faults, pushes: boolean): Link {
@@ -91,21 +138,19 @@ export class Link {
 
   get service(): CircuitStore["Service"] {
     return CircuitStore.make({
-      read: (key) => this.deliver(key, "read", () => this.store.read()),
-      replace: (key, seen, next) => this.deliver(key, "replace", () => this.store.replace(seen, next, this.process)),
+      read: () => this.deliver("read", () => this.store.read()),
+      replace: (_, seen, next) => this.deliver("replace", () => this.store.replace(seen, next, this.process)),
       changes: this.pushes ? this.changes : undefined,
       list: () => Stream.empty
     })
   }
 
-  tell(record: CircuitRecord.CircuitRecord): void {
+  tell(change: Change): void {
     if (this.isCut || this.random.chance(this.faults.lostAnswers)) {
       if (!this.isCut) this.fault()
       return
     }
-    for (const subscriber of this.subscribers) {
-      Queue.offerUnsafe(subscriber, CircuitRecord.changeOf("quotes", record))
-    }
+    for (const subscriber of this.subscribers) Queue.offerUnsafe(subscriber, change)
   }
 
   private get changes(): Stream.Stream<Change, CircuitStoreError> {
@@ -125,7 +170,10 @@ export class Link {
     ))
   }
 
-  private deliver<A>(key: string, operation: "read" | "replace", run: () => A): Effect.Effect<A, CircuitStoreError> {
+  private deliver<A>(
+    operation: "read" | "replace",
+    run: () => A | CircuitStoreError
+  ): Effect.Effect<A, CircuitStoreError> {
     return Effect.suspend(() => {
       const { failed, lostAnswers, lostRequests, repeated } = this.faults
       const draw = this.random.next()
@@ -135,8 +183,7 @@ export class Link {
       }
       if (draw < lostRequests + failed) {
         this.fault()
-        const message = "the link says no"
-        return Effect.fail(new CircuitStoreError({ key, operation, reason: "Unavailable", message }))
+        return Effect.fail(failure(operation, "Unavailable", "the link says no"))
       }
       // A request is under way on its own: it arrives also if nobody waits for its answer any more.
       const answer = this.store.world.fork(Effect.andThen(this.way, Effect.sync(run)))
@@ -144,7 +191,9 @@ export class Link {
         this.store.world.fork(Effect.andThen(Effect.sleep(this.random.between(0, 3000)), Effect.sync(run)))
       }
       return Effect.flatMap(Fiber.join(answer), (answer) => {
-        if (!this.isCut && !this.random.chance(lostAnswers)) return Effect.as(this.way, answer)
+        if (!this.isCut && !this.random.chance(lostAnswers)) {
+          return Effect.andThen(this.way, answer instanceof CircuitStoreError ? Effect.fail(answer) : Effect.succeed(answer))
+        }
         this.fault()
         return Effect.never
       })
@@ -159,3 +208,9 @@ export class Link {
     this.faultedAt = this.store.now()
   }
 }
+
+const failure = (
+  operation: "read" | "replace",
+  reason: CircuitStoreReason,
+  message: string
+): CircuitStoreError => new CircuitStoreError({ key: "quotes", operation, reason, message })

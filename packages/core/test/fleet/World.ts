@@ -48,7 +48,12 @@ class Sleepers {
   }
 }
 
+/** How many fibers may wake during one `pass`: far more than any event needs, and few enough to end a loop of them. */
+const maxWakes = 200_000
+
 export class World {
+  /** Whether sleeps last fractions of a millisecond, as they do by the clock of a real machine. */
+  hasFractions = false
   private time = 0
   private tasks: Array<() => void> = []
   private readonly sleepers = new Sleepers()
@@ -89,13 +94,15 @@ export class World {
     return exit.value
   }
 
-  /** Lets so much time pass, stopping wherever somebody wakes. */
+  /** Lets so much time pass, stopping wherever a fiber wakes. Throws if fibers wake without end. */
   pass(millis: number): void {
     this.settle()
     const end = this.time + millis
+    let wakes = 0
     for (let next = this.sleepers.first; next !== undefined && next.until <= end; next = this.sleepers.first) {
       this.sleepers.removeFirst()
       if (next.wake === undefined) continue
+      if (++wakes > maxWakes) throw new Error(`more than ${maxWakes} fibers woke within ${millis} milliseconds`)
       this.time = Math.max(this.time, next.until)
       next.wake()
       this.settle()
@@ -116,8 +123,9 @@ export class World {
 
   private readonly sleep = (duration: Duration.Duration): Effect.Effect<void> =>
     Effect.callback<void>((resume) => {
-      const millis = Math.ceil(Duration.toMillis(duration))
-      const sleeper: Sleeper = { until: this.time + millis, wake: () => resume(Effect.void) }
+      const millis = Duration.toMillis(duration)
+      const until = this.hasFractions ? toMicros(this.time + millis) : this.time + Math.ceil(millis)
+      const sleeper: Sleeper = { until, wake: () => resume(Effect.void) }
       this.sleepers.add(sleeper)
       return Effect.sync(() => {
         sleeper.wake = undefined
@@ -127,10 +135,16 @@ export class World {
   readonly clock: Clock.Clock = {
     currentTimeMillisUnsafe: () => this.time,
     currentTimeMillis: Effect.sync(() => this.time),
-    currentTimeNanosUnsafe: () => BigInt(this.time) * 1_000_000n,
-    currentTimeNanos: Effect.sync(() => BigInt(this.time) * 1_000_000n),
-    monotonicTimeNanosUnsafe: () => BigInt(this.time) * 1_000_000n,
-    monotonicTimeNanos: Effect.sync(() => BigInt(this.time) * 1_000_000n),
+    currentTimeNanosUnsafe: () => toNanos(this.time),
+    currentTimeNanos: Effect.sync(() => toNanos(this.time)),
+    monotonicTimeNanosUnsafe: () => toNanos(this.time),
+    monotonicTimeNanos: Effect.sync(() => toNanos(this.time)),
     sleep: (duration) => this.sleep(duration)
   }
 }
+
+/** The next whole microsecond, since a sum of fractions may be off by less than one. */
+const toMicros = (millis: number): number => Math.ceil(millis * 1000 - 0.001) / 1000
+
+/** A reading of a clock in nanoseconds. */
+export const toNanos = (millis: number): bigint => BigInt(Math.round(millis * 1_000_000))

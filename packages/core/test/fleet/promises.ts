@@ -1,18 +1,32 @@
 /** What a fleet promises at every moment, whatever gets lost between its processes. */
 import type { CircuitRecord } from "@reclose/core"
-import type { Call, Fleet } from "./Fleet.ts"
+import { Duration } from "effect"
+import { keepsOrder } from "./disasters.ts"
+import type { Call, Fleet, Process } from "./Fleet.ts"
 import type { Scenario } from "./scenario.ts"
 
 /** How long a process may take to learn of an opening, if nothing is lost on the way. */
 const learns = { push: 1500, poll: 4000 }
 /** How long after a fault a process may still act on what it could not tell or learn. */
-const excused = 12_000
+export const excused = 12_000
+/** How long an opening and a trial last at most. */
+const maxOpen = 10_001
+const maxTrial = 5000
+/** For how long all calls of a fleet may be rejected: for one opening and one trial, and for some of each that faults cost. */
+const starves = { faulty: 60_000, sound: 30_000 }
 
 export class Watch {
   private readonly fleet: Fleet
   private readonly scenario: Scenario
   private seen = 0
   private calls = 0
+  private rejections = 0
+  private acts = 0
+  private starvedAt: number | undefined = undefined
+  private checkedAt = 0
+  private commands = 0
+  /** What each process had reported of the store when the store began to deny writes. */
+  private reported: ReadonlyMap<Process, { readonly failed: number; readonly recovered: number }> | undefined = undefined
 
   constructor(fleet: Fleet, scenario: Scenario) {
     this.fleet = fleet
@@ -20,7 +34,15 @@ export class Watch {
   }
 
   check(): string | undefined {
-    return this.history() ?? this.probes() ?? this.learning()
+    const { fleet } = this
+    const calls = fleet.calls.slice(this.calls)
+    const rejections = fleet.rejections.slice(this.rejections)
+    const problem = this.history() ?? this.probes() ?? this.learning(calls) ??
+      this.rejecting(calls, rejections) ?? this.asking(calls.length + rejections.length) ?? this.reporting()
+    this.calls = fleet.calls.length
+    this.rejections = fleet.rejections.length
+    this.acts = fleet.acts.length
+    return problem
   }
 
   /** Every write follows from the one before it. */
@@ -52,7 +74,7 @@ export class Watch {
   }
 
   private get mayMiss(): boolean {
-    return this.scenario.isFaulty
+    return this.scenario.isFaulty || !keepsOrder(this.scenario.disasters)
   }
 
   /** At most as many probes are out as there are permits, but for those of processes that could not ask. */
@@ -66,19 +88,92 @@ export class Watch {
     return out.length > permits ? `${out.length} probes are out: ${out.map(describeCall).join(", ")}` : undefined
   }
 
-  /** No process lets a call through that could have known for long enough that the circuit is open. */
-  private learning(): string | undefined {
-    const { calls, store } = this.fleet
+  /** No process runs a call that could have known for long enough that the circuit is open, or forced open. */
+  private learning(calls: ReadonlyArray<Call>): string | undefined {
+    const { acts, lostAt, store } = this.fleet
     const bound = this.scenario.pushes ? learns.push : learns.poll
-    const fresh = calls.slice(this.calls)
-    this.calls = calls.length
-    for (const call of fresh) {
-      const { link, startedAt } = call.process
-      if (call.isProbe || link.isCut || call.at - link.faultedAt < excused || call.at - startedAt < 1000) continue
-      const known = store.history.findLast(({ at }) => at <= call.at - bound)?.record
-      const latest = store.history.findLast(({ at }) => at <= call.at)?.record
-      if (known?.phase._tag !== "Open" || latest?.generation !== known.generation) continue
-      if (known.time + known.phase.remaining > call.at) return `${describeCall(call)} ran though the circuit was open`
+    for (const call of calls) {
+      const { clock, link, startedAt } = call.process
+      const isExcused = call.at - Math.max(link.faultedAt, lostAt) < excused || call.at - startedAt < 1000 ||
+        store.isReadOnly || store.isGarbled
+      if (call.isProbe || link.isCut || isExcused || call.override !== "None") continue
+      const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - bound)
+      const known = store.history.findLast(({ at }) => at <= call.at - bound)
+      const latest = store.history.findLast(({ at }) => at <= call.at)
+      if (hasActed || known === undefined || latest === undefined) continue
+      const { phase } = known.record
+      if (known.record.override === "ForcedOpen" && latest.record.override === "ForcedOpen") {
+        return `${describeCall(call)} ran though the circuit was forced open`
+      }
+      if (phase._tag !== "Open" || latest.record.generation !== known.record.generation) continue
+      if (known.record.override !== "None" || latest.record.override !== "None") continue
+      if (known.at + phase.remaining > call.at) return `${describeCall(call)} ran though the circuit was open`
+    }
+    return undefined
+  }
+
+  /** No rejection outlasts an opening, and calls run again soon after one, whatever the store's clock does. */
+  private rejecting(calls: ReadonlyArray<Call>, rejections: Fleet["rejections"]): string | undefined {
+    const { fleet } = this
+    const ran = calls.at(-1)?.at ?? Number.NEGATIVE_INFINITY
+    const isOther = fleet.acts.length > this.acts || (this.starvedAt ?? 0) <= Math.max(ran, fleet.stoodStillAt)
+    if (isOther) this.starvedAt = undefined
+    for (const { at, hasWaited, open, process } of rejections) {
+      const who = `a call of process ${process.id} at ${at}`
+      if (Duration.toMillis(open.retryAfter) > maxOpen) return `${who} was to wait for ${Duration.format(open.retryAfter)}`
+      if (open.reason === "Forced") this.starvedAt = undefined
+      else if (at > ran) this.starvedAt ??= at
+      const bound = this.scenario.isFaulty ? starves.faulty : starves.sound
+      if (this.starvedAt !== undefined && at - this.starvedAt > bound) {
+        return `${who} was rejected as ${open.reason}, and no call has run since ${this.starvedAt}`
+      }
+      if (hasWaited && open.reason === "Probing" && this.isAlone(process, at)) {
+        return `${who} had waited for the end of the opening, and was rejected for probes that there were not`
+      }
+    }
+    return undefined
+  }
+
+  /** Whether a process that nothing disturbs has seen no other call that may probe. */
+  private isAlone(process: Process, at: number): boolean {
+    const { calls, lostAt, processes, rejections } = this.fleet
+    const isSound = processes.every(({ link, startedAt }) => at - Math.max(link.faultedAt, startedAt) > excused)
+    const near = (time: number): boolean => Math.abs(time - at) <= maxTrial + 500
+    return isSound && at - lostAt > excused && !calls.some((call) => near(call.at) || !call.isOver) &&
+      !rejections.some((other) => near(other.at) && other.process !== process)
+  }
+
+  /** The store is asked no more often than calls, flushes and refreshes need. */
+  private asking(attempts: number): string | undefined {
+    const { processes, store, world } = this.fleet
+    const passed = world.now() - this.checkedAt
+    const commands = store.reads + store.writes - this.commands
+    this.checkedAt = world.now()
+    this.commands = store.reads + store.writes
+    const bound = processes.length * (30 + 10 * passed / 1000) + 10 * attempts
+    return commands > bound ? `${commands} commands within ${passed} milliseconds` : undefined
+  }
+
+  /** A store that reads and does not write has failed once for each process, and not recovered. */
+  private reporting(): string | undefined {
+    const { processes, store } = this.fleet
+    if (!store.isReadOnly) {
+      this.reported = undefined
+      return undefined
+    }
+    const { reported } = this
+    if (reported === undefined) {
+      this.reported = new Map(processes.map((process) => [process, { ...process.reports }]))
+      return undefined
+    }
+    for (const process of processes) {
+      const before = reported.get(process)
+      const recovered = process.reports.recovered - (before?.recovered ?? 0)
+      const failed = process.reports.failed - (before?.failed ?? 0)
+      const isFaulty = process.link.faultedAt > Number.NEGATIVE_INFINITY
+      if (before !== undefined && !isFaulty && (recovered > 1 || failed > 2)) {
+        return `process ${process.id} reports that a read-only store failed ${failed} times and recovered ${recovered} times`
+      }
     }
     return undefined
   }
@@ -118,13 +213,4 @@ const follows = (
     case "Closed":
       return from === "HalfOpen"
   }
-}
-
-/** What keeps the processes and the store from having come to one state, if anything does. */
-export const isHealed = (fleet: Fleet): string | undefined => {
-  const phases = fleet.processes.map(({ breaker }) => fleet.phaseOf(breaker))
-  const held = fleet.store.record?.phase._tag ?? "Closed"
-  return phases.every((phase) => phase === "Closed") && held === "Closed"
-    ? undefined
-    : `after all faults are over the store holds ${held}, and the processes ${phases.join(", ")}`
 }

@@ -1,9 +1,12 @@
 /** What happens to a fleet: a random sequence of events from a seed, with every promise checked after each. */
 import { type Policy, TripRule } from "@reclose/core"
+import { Duration } from "effect"
 import { Random } from "../machine/model/random.ts"
+import { type Disaster, disastersOf, strike } from "./disasters.ts"
 import { Fleet, type Process } from "./Fleet.ts"
 import type { Faults } from "./FleetStore.ts"
-import { isHealed, Watch } from "./promises.ts"
+import { heal } from "./healing.ts"
+import { Watch } from "./promises.ts"
 
 export interface Scenario {
   readonly seed: number
@@ -16,9 +19,18 @@ export interface Scenario {
   readonly policy: Policy.Policy
   /** How many processes are bad: their calls fail though the dependency is up. */
   readonly bad: number
+  /** What strikes beside faults: nothing in half of the scenarios. */
+  readonly disasters: ReadonlySet<Disaster>
 }
 
-const noFaults: Faults = { lostRequests: 0, lostAnswers: 0, repeated: 0, failed: 0, latency: 20, missedEvery: 10_000 }
+export const noFaults: Faults = {
+  lostRequests: 0,
+  lostAnswers: 0,
+  repeated: 0,
+  failed: 0,
+  latency: 20,
+  missedEvery: 10_000
+}
 
 /** The scenario of a seed. */
 export const scenarioOf = (seed: number): Scenario => {
@@ -27,6 +39,8 @@ export const scenarioOf = (seed: number): Scenario => {
   const isFaulty = random.chance(0.7)
   const share = () => isFaulty && random.chance(0.6) ? random.next() * 0.15 : 0
   const permits = random.between(1, 3)
+  // From random numbers of their own, so that a seed without disasters means what it meant before there were any.
+  const disasters = disastersOf(seed)
   return {
     seed,
     processes,
@@ -51,27 +65,39 @@ export const scenarioOf = (seed: number): Scenario => {
         TripRule.failureRate({ threshold: 0.5, window: random.between(4, 20), minimumCalls: 4 })
       ]),
       // A trial is over before the next one begins, so that probes of two can't be under way at once.
-      openDuration: "10 seconds",
+      openDuration: disasters.has("fractions") ? Duration.micros(10_000_300n) : "10 seconds",
+      ...(disasters.has("jitters") ? { jitter: 0.5 } : {}),
       halfOpen: { permits, successThreshold: random.between(1, 2), failureThreshold: 1, maxDuration: "5 seconds" }
     },
-    bad: 0
+    bad: 0,
+    disasters
   }
 }
 
-/** Plays a scenario. Answers what was broken, if anything was. */
+/** Plays a scenario. Returns the promise that was broken, if one was. */
 export const play = (scenario: Scenario): string | undefined => {
-  const fleet = new Fleet(scenario)
+  const { disasters } = scenario
+  const isPatient = disasters.has("fractions")
+  const hears = disasters.has("readsOnly")
+  const fleet = new Fleet({ ...scenario, isPatient, hears })
+  fleet.world.hasFractions = disasters.has("fractions")
+  // So that a clock that is set back by hours does not come to its beginning.
+  fleet.store.ahead = disasters.size > 0 ? 1_000_000_000 : 0
   const watch = new Watch(fleet, scenario)
-  for (let i = 0; i < scenario.processes; i++) fleet.start(i < scenario.bad)
-  for (let i = 0; i < scenario.events; i++) {
-    happen(fleet, scenario)
-    const problem = watch.check()
-    if (problem !== undefined) return `event ${i}: ${problem}`
+  try {
+    for (let i = 0; i < scenario.processes; i++) fleet.start(i < scenario.bad)
+    for (let i = 0; i < scenario.events; i++) {
+      if (disasters.size > 0 && fleet.random.chance(0.12)) strike(fleet, scenario)
+      happen(fleet, scenario)
+      const problem = watch.check()
+      if (problem !== undefined) return `event ${i}: ${problem}`
+    }
+    return heal(fleet, scenario, watch)
+  } catch (cause) {
+    return String(cause)
+  } finally {
+    fleet.end()
   }
-  heal(fleet)
-  const problem = isHealed(fleet)
-  fleet.end()
-  return problem
 }
 
 const happen = (fleet: Fleet, scenario: Scenario): void => {
@@ -83,7 +109,10 @@ const happen = (fleet: Fleet, scenario: Scenario): void => {
     for (const process of fleet.processes) fleet.call(process, random.between(0, 100))
     return
   }
-  if (draw < 0.85) return world.pass(random.pick([1, 10, 100, 500, 1000, 3000, 11_000]))
+  if (draw < 0.85) {
+    const millis = random.pick([1, 10, 100, 500, 1000, 3000, 11_000])
+    return world.pass(world.hasFractions ? millis + random.between(1, 999) / 1000 : millis)
+  }
   if (draw < 0.92) {
     fleet.isUp = random.chance(0.5)
     return
@@ -104,17 +133,5 @@ const happen = (fleet: Fleet, scenario: Scenario): void => {
   // Either its machine was asleep, or somebody set a clock back that nobody should.
   if (random.chance(0.7)) world.pass(millis)
   clock.fallBehind(millis)
-}
-
-/** Ends all faults, and lets the dependency answer. */
-const heal = (fleet: Fleet): void => {
-  fleet.isUp = true
-  for (const { link } of fleet.processes) {
-    link.isCut = false
-    link.faults = noFaults
-  }
-  for (let i = 0; i < 30; i++) {
-    for (const process of fleet.processes) fleet.call(process, 5)
-    fleet.world.pass(3000)
-  }
+  fleet.stoodStillAt = world.now()
 }

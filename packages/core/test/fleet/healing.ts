@@ -1,0 +1,162 @@
+/** How a fleet comes to rest once all faults are over, and what has to hold by then. */
+import type { CircuitState } from "@reclose/core"
+import { lose, rollBack } from "./disasters.ts"
+import type { Act, Fleet, Process } from "./Fleet.ts"
+import { excused, type Watch } from "./promises.ts"
+import { noFaults, type Scenario } from "./scenario.ts"
+
+/** How long one round of calls takes, in milliseconds. */
+const round = 3000
+/** Within how many rounds the circuit has closed everywhere: an opening, a trial, and the longest pause between two tries. */
+const closesWithin = 30
+/** Within how many rounds all agree on an override, if none of them has anything to make good, and if the store has lost it. */
+const agreesWithin = 2
+const repairsWithin = 12
+/** For how many rounds a fleet has to stay as it is. */
+const stays = 4
+
+/** Ends all faults and has the dependency answer. Returns the promise that is broken then, if one is. */
+export const heal = (fleet: Fleet, scenario: Scenario, watch: Watch): string | undefined => {
+  fleet.isUp = true
+  fleet.store.isReadOnly = false
+  fleet.store.isGarbled = false
+  for (const { link } of fleet.processes) {
+    link.isCut = false
+    link.faults = noFaults
+  }
+  return new Healing(fleet, scenario, watch).problem()
+}
+
+class Healing {
+  private readonly fleet: Fleet
+  private readonly scenario: Scenario
+  private readonly watch: Watch
+
+  constructor(fleet: Fleet, scenario: Scenario, watch: Watch) {
+    this.fleet = fleet
+    this.scenario = scenario
+    this.watch = watch
+  }
+
+  problem(): string | undefined {
+    return this.agrees() ?? this.obeys() ?? this.closes()
+  }
+
+  /** After an update all processes have the policy that they began with. */
+  private agrees(): string | undefined {
+    const { disasters, policy } = this.scenario
+    if (disasters.has("updates")) for (const process of this.fleet.processes) this.fleet.update(process, policy)
+    if (this.fleet.acts.length === 0) return undefined
+    const problem = this.until(closesWithin, () => this.disagreement(undefined))
+    if (problem !== undefined) return problem
+    const expected = lastAct(this.fleet)
+    return expected === undefined ? undefined : this.disagreement(expected)
+  }
+
+  /** While all is well operators are obeyed by all, also after the store has lost what it held. */
+  private obeys(): string | undefined {
+    const { disasters } = this.scenario
+    if (!disasters.has("operates") && !disasters.has("restores")) return undefined
+    return this.orders() ?? this.orders()
+  }
+
+  private orders(): string | undefined {
+    const { random, store } = this.fleet
+    const { disasters } = this.scenario
+    const [act, override] = random.pick(
+      [["forceOpen", "ForcedOpen"], ["forceClosed", "ForcedClosed"], ["disable", "Disabled"], [
+        "metricsOnly",
+        "MetricsOnly"
+      ]] as const
+    )
+    const steps: Array<() => string | undefined> = [() => this.order(act, override)]
+    if (disasters.has("loses")) steps.push(() => this.survives(() => lose(this.fleet), override))
+    let overridden = -1
+    steps.push(() => {
+      overridden = store.history.length - 1
+      return this.order(random.pick(["release", "reset"]), "None")
+    })
+    if (disasters.has("rollsBack")) {
+      let released = -1
+      steps.push(
+        () => this.survives(() => rollBack(this.fleet, overridden), "None"),
+        () => {
+          released = store.history.length - 1
+          return this.order(act, override)
+        },
+        () => this.survives(() => rollBack(this.fleet, released), override),
+        () => this.order("release", "None")
+      )
+    }
+    for (const step of steps) {
+      const problem = step()
+      if (problem !== undefined) return problem
+    }
+    return undefined
+  }
+
+  private order(act: Act, override: CircuitState["override"]): string | undefined {
+    this.fleet.act(this.someone(), act)
+    return this.until(agreesWithin, () => this.disagreement(override))
+  }
+
+  private survives(disaster: () => void, override: CircuitState["override"]): string | undefined {
+    disaster()
+    return this.until(repairsWithin, () => this.disagreement(override) ?? this.forgetfulness(override))
+  }
+
+  private closes(): string | undefined {
+    return this.until(closesWithin, () => notClosed(this.fleet))
+  }
+
+  /** Makes rounds of calls until nothing has been wrong for some of them. Returns what is wrong if that does not happen. */
+  private until(rounds: number, wrong: () => string | undefined): string | undefined {
+    let well = 0
+    let problem: string | undefined
+    for (let i = 0; i < rounds + stays && well < stays; i++) {
+      for (const process of this.fleet.processes) this.fleet.call(process, 5)
+      this.fleet.world.pass(round)
+      const broken = this.watch.check()
+      if (broken !== undefined) return `healing: ${broken}`
+      problem = wrong()
+      well = problem === undefined ? well + 1 : 0
+    }
+    return well < stays ? `${problem ?? "not for long enough"}, ${rounds} rounds after all faults are over` : undefined
+  }
+
+  private disagreement(expected: CircuitState["override"] | undefined): string | undefined {
+    const found = this.fleet.states.map(({ override }) => override)
+    const first = expected ?? found[0]
+    return found.every((override) => override === first)
+      ? undefined
+      : `the processes have the overrides ${found.join(", ")}${expected === undefined ? "" : ` and not ${expected}`}`
+  }
+
+  private forgetfulness(override: CircuitState["override"]): string | undefined {
+    const held = this.fleet.store.record?.override ?? "None"
+    return held === override ? undefined : `the store holds the override ${held} and not ${override}`
+  }
+
+  private someone(): Process {
+    return this.fleet.random.pick(this.fleet.processes)
+  }
+}
+
+/** The override of the last act, if no fault and no other act came near it. */
+const lastAct = ({ acts, lostAt, stoodStillAt }: Fleet): CircuitState["override"] | undefined => {
+  const last = acts.at(-1)
+  if (last === undefined || lostAt > Number.NEGATIVE_INFINITY || stoodStillAt > Number.NEGATIVE_INFINITY) return undefined
+  const isClear = acts.every(({ at, process: { link } }) =>
+    link.faultedAt === Number.NEGATIVE_INFINITY && (at === last.at || at < last.at - excused)
+  )
+  return isClear ? last.override : undefined
+}
+
+/** What keeps the processes and the store from having come to one state, if anything does. */
+const notClosed = (fleet: Fleet): string | undefined => {
+  const phases = fleet.states.map(({ phase }) => phase)
+  const held = fleet.store.record?.phase._tag ?? "Closed"
+  return phases.every((phase) => phase === "Closed") && held === "Closed"
+    ? undefined
+    : `the store holds ${held}, and the processes ${phases.join(", ")}`
+}
