@@ -74,6 +74,8 @@ export interface Call {
   readonly override: CircuitState["override"]
   /** When it failed, if it did. */
   failedAt: number | undefined
+  /** By how much its process's clock had fallen behind by then. */
+  failedBehind: number
 }
 
 /** A call that a circuit rejected. */
@@ -205,7 +207,7 @@ export class Fleet {
         const { override, phase } = yield* Effect.orDie(process.breaker.state(key))
         const at = this.world.now()
         const isProbe = phase === "HalfOpen" && override === "None"
-        const call: Call = { process, at, isProbe, isOver: false, override, failedAt: undefined }
+        const call: Call = { process, at, isProbe, isOver: false, override, failedAt: undefined, failedBehind: 0 }
         this.calls.push(call)
         yield* Effect.ensuring(
           Effect.sleep(takes),
@@ -215,6 +217,7 @@ export class Fleet {
         )
         if (!fails) return
         call.failedAt = this.world.now()
+        call.failedBehind = process.clock.behind
         return yield* Effect.fail("down")
       })
     })

@@ -49,9 +49,11 @@ export class Watch {
   private history(): string | undefined {
     const { history } = this.fleet.store
     for (const { before, record } of history.slice(this.seen)) {
-      const was = before?.generation ?? 0
+      // What is over by the store's clock is as good as lost.
+      const isOver = before?.timeToLive !== undefined && record.time > before.time + before.timeToLive
+      const was = isOver ? 0 : before?.generation ?? 0
       if (record.generation < was) return `generation ${was} was followed by ${record.generation}`
-      const tag = before?.phase._tag ?? "Closed"
+      const tag = isOver ? "Closed" : before?.phase._tag ?? "Closed"
       if (record.generation === was && record.phase._tag !== tag) return `${tag} became ${record.phase._tag} unnoticed`
       if (record.generation > was && !follows(before, record, this.mayMiss)) {
         return `${tag} became ${record.phase._tag} with ${openings(record)} openings after ${openings(before)}`
@@ -64,13 +66,20 @@ export class Watch {
     return undefined
   }
 
-  /** How many failures a record can know of: those since its circuit last changed, within the window if it has one. */
+  /**
+   * How many failures a record can know of: those since its circuit last changed, within the window if it has one. A
+   * process can't know for how long its clock stood still, so what failed before is younger for it.
+   */
   private failuresFor(record: CircuitRecord.CircuitRecord, at: number): number {
-    const isTimed = record.evidence.some(({ _tag }) => _tag === "Time")
+    const { disasters } = this.scenario
+    // A snapshot keeps the age of what it counts, however long it was kept.
+    if (disasters.has("restores")) return Number.POSITIVE_INFINITY
+    const isTimed = record.evidence.some(({ _tag }) => _tag === "Time") && !disasters.has("stepsClock")
     // Two seconds of grace for a clock that is not known better than its answers took, and for what is under way.
     const since = isTimed ? at - 22_000 : 0
-    return this.fleet.calls.filter(({ failedAt }) => failedAt !== undefined && failedAt >= since && failedAt <= at)
-      .length
+    return this.fleet.calls.filter(({ failedAt, failedBehind, process }) =>
+      failedAt !== undefined && failedAt <= at && failedAt + process.clock.behind - failedBehind >= since
+    ).length
   }
 
   private get mayMiss(): boolean {
@@ -182,7 +191,7 @@ export class Watch {
 const describeCall = (call: Call): string => `the call of process ${call.process.id} at ${call.at}`
 
 /** How many failures a record counts. */
-const hits = ({ evidence: [count] }: CircuitRecord.CircuitRecord): number => {
+const hits = ({ evidence: [count], time }: CircuitRecord.CircuitRecord): number => {
   switch (count?._tag) {
     case undefined:
       return 0
@@ -191,7 +200,11 @@ const hits = ({ evidence: [count] }: CircuitRecord.CircuitRecord): number => {
     case "Calls":
       return count.blocks.reduce((sum, [, hits]) => sum + hits, 0)
     case "Time":
-      return count.buckets.reduce((sum, [, , hits]) => sum + hits, 0)
+      // A bucket that has left the window, of one or two seconds each, may stay in a record that is written for something else.
+      return count.buckets.reduce((sum, [bucket, , hits]) => {
+        const width = 1000 * Math.round(time / bucket / 1000)
+        return (bucket + 10) * width > time ? sum + hits : sum
+      }, 0)
   }
 }
 
