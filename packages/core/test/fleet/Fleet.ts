@@ -90,7 +90,7 @@ export interface Rejection {
 /** What operators may ask of a circuit. */
 export type Act = "forceOpen" | "forceClosed" | "disable" | "metricsOnly" | "release" | "reset"
 
-const overrides: Readonly<Record<Act, CircuitState["override"]>> = {
+export const overrides: Readonly<Record<Act, CircuitState["override"]>> = {
   forceOpen: "ForcedOpen",
   forceClosed: "ForcedClosed",
   disable: "Disabled",
@@ -245,17 +245,18 @@ export class Fleet {
     this.world.fork(Effect.orDie(process.breaker[act](key)))
   }
 
-  /** Keeps a snapshot of a process. */
-  save({ breaker }: Process): void {
-    this.snapshots.push(this.world.run(breaker.snapshot))
+  /** Takes a snapshot of a process and keeps it, if the process has used the circuit. */
+  save({ breaker }: Process): Snapshot.BreakerSnapshot {
+    const snapshot = this.world.run(breaker.snapshot)
+    if (snapshot.circuits.length > 0) this.snapshots.push(snapshot)
+    return snapshot
   }
 
-  /** Restores a process from a snapshot. */
-  restore(process: Process, snapshot: Snapshot.BreakerSnapshot): void {
-    const circuit = snapshot.circuits.find((circuit) => circuit.key === key)
-    if (circuit === undefined) return
-    this.acts.push({ process, at: this.world.now(), override: circuit.override })
-    this.world.run(Effect.orDie(process.breaker.restore(snapshot)))
+  /** Restores a process from a snapshot, with the override given. */
+  restore(process: Process, { circuits }: Snapshot.BreakerSnapshot, override: CircuitState["override"]): void {
+    this.acts.push({ process, at: this.world.now(), override })
+    const overridden = circuits.map((circuit) => ({ ...circuit, override }))
+    this.world.run(Effect.orDie(process.breaker.restore({ version: 1, circuits: overridden })))
   }
 
   /** Updates the policy of a process. */

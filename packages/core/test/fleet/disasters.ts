@@ -1,7 +1,7 @@
 /** What strikes a fleet beside lost answers: its store, its operators, its policies and its clocks. */
 import { type Policy, TripRule } from "@reclose/core"
 import { Random } from "../machine/model/random.ts"
-import type { Act, Fleet, Process } from "./Fleet.ts"
+import { type Act, type Fleet, overrides, type Process } from "./Fleet.ts"
 import type { Scenario } from "./scenario.ts"
 
 const disasters = [
@@ -29,7 +29,10 @@ const disasters = [
 
 export type Disaster = (typeof disasters)[number]
 
-/** The disasters of a seed: none in half of the seeds, else one to three. */
+/**
+ * The disasters of a seed: none in half of the seeds, else one to three. They are drawn from random numbers of their own, so
+ * that a seed without any means what it meant before there were disasters.
+ */
 export const disastersOf = (seed: number): ReadonlySet<Disaster> => {
   const random = new Random(seed ^ 0x2545f491)
   if (random.chance(0.5)) return new Set()
@@ -62,8 +65,8 @@ export const strike = (fleet: Fleet, scenario: Scenario): void => {
     case "operates":
       return fleet.act(someone(), random.chance(0.5) ? random.pick(["release", "reset"]) : random.pick(acts))
     case "restores":
-      if (random.chance(0.5)) fleet.save(someone())
-      else if (fleet.snapshots.length > 0) fleet.restore(someone(), random.pick(fleet.snapshots))
+      if (fleet.snapshots.length === 0 || random.chance(0.5)) fleet.save(someone())
+      else fleet.restore(someone(), random.pick(fleet.snapshots), overrides[random.pick(acts)])
       return
     case "updates": {
       const policy = policyAfter(random, scenario.policy)

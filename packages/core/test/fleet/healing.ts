@@ -1,7 +1,7 @@
 /** How a fleet comes to rest once all faults are over, and what has to hold by then. */
 import type { CircuitState } from "@reclose/core"
 import { lose, rollBack } from "./disasters.ts"
-import type { Act, Fleet, Process } from "./Fleet.ts"
+import { type Act, type Fleet, overrides, type Process } from "./Fleet.ts"
 import { excused, type Watch } from "./promises.ts"
 import { noFaults, type Scenario } from "./scenario.ts"
 
@@ -39,7 +39,7 @@ class Healing {
   }
 
   problem(): string | undefined {
-    return this.agrees() ?? this.obeys() ?? this.closes()
+    return this.agrees() ?? this.obeys() ?? this.closes() ?? this.remembers()
   }
 
   /** After an update all processes have the policy that they began with. */
@@ -63,18 +63,14 @@ class Healing {
   private orders(): string | undefined {
     const { random, store } = this.fleet
     const { disasters } = this.scenario
-    const [act, override] = random.pick(
-      [["forceOpen", "ForcedOpen"], ["forceClosed", "ForcedClosed"], ["disable", "Disabled"], [
-        "metricsOnly",
-        "MetricsOnly"
-      ]] as const
-    )
-    const steps: Array<() => string | undefined> = [() => this.order(act, override)]
+    const act = random.pick(["forceOpen", "forceClosed", "disable", "metricsOnly"])
+    const override = overrides[act]
+    const steps: Array<() => string | undefined> = [() => this.order(act)]
     if (disasters.has("loses")) steps.push(() => this.survives(() => lose(this.fleet), override))
     let overridden = -1
     steps.push(() => {
       overridden = store.history.length - 1
-      return this.order(random.pick(["release", "reset"]), "None")
+      return this.order(random.pick(["release", "reset"]))
     })
     if (disasters.has("rollsBack")) {
       let released = -1
@@ -82,10 +78,10 @@ class Healing {
         () => this.survives(() => rollBack(this.fleet, overridden), "None"),
         () => {
           released = store.history.length - 1
-          return this.order(act, override)
+          return this.order(act)
         },
         () => this.survives(() => rollBack(this.fleet, released), override),
-        () => this.order("release", "None")
+        () => this.order("release")
       )
     }
     for (const step of steps) {
@@ -95,9 +91,14 @@ class Healing {
     return undefined
   }
 
-  private order(act: Act, override: CircuitState["override"]): string | undefined {
-    this.fleet.act(this.someone(), act)
-    return this.until(agreesWithin, () => this.disagreement(override))
+  /** An operator acts through a process, or restores it. */
+  private order(act: Act): string | undefined {
+    const { fleet } = this
+    const process = this.someone()
+    if (this.scenario.disasters.has("restores") && fleet.random.chance(0.5)) {
+      fleet.restore(process, fleet.save(process), overrides[act])
+    } else fleet.act(process, act)
+    return this.until(agreesWithin, () => this.disagreement(overrides[act]))
   }
 
   private survives(disaster: () => void, override: CircuitState["override"]): string | undefined {
@@ -109,15 +110,38 @@ class Healing {
     return this.until(closesWithin, () => notClosed(this.fleet))
   }
 
+  /** An opening that the store has lost is soon in the store again. */
+  private remembers(): string | undefined {
+    const { disasters } = this.scenario
+    if (!disasters.has("loses") && !disasters.has("rollsBack")) return undefined
+    const { fleet } = this
+    fleet.isUp = false
+    for (let i = 0; i < 20 && fleet.store.record?.phase._tag !== "Open"; i++) this.round(1000)
+    const opened = fleet.store.record
+    this.round(1000)
+    if (opened?.phase._tag !== "Open" || opened.generation !== fleet.store.record?.generation) return undefined
+    fleet.store.restoreTo(disasters.has("loses") ? undefined : fleet.store.history[0]?.record, true)
+    fleet.lostAt = fleet.world.now()
+    const broken = this.round(5000)
+    fleet.isUp = true
+    const held = fleet.store.record?.phase._tag ?? "Closed"
+    return broken ?? (held === "Closed" ? "the store has lost an opening for good" : this.closes())
+  }
+
+  private round(millis: number): string | undefined {
+    for (const process of this.fleet.processes) this.fleet.call(process, 5)
+    this.fleet.world.pass(millis)
+    const problem = this.watch.check()
+    return problem === undefined ? undefined : `healing: ${problem}`
+  }
+
   /** Makes rounds of calls until nothing has been wrong for some of them. Returns what is wrong if that does not happen. */
   private until(rounds: number, wrong: () => string | undefined): string | undefined {
     let well = 0
     let problem: string | undefined
     for (let i = 0; i < rounds + stays && well < stays; i++) {
-      for (const process of this.fleet.processes) this.fleet.call(process, 5)
-      this.fleet.world.pass(round)
-      const broken = this.watch.check()
-      if (broken !== undefined) return `healing: ${broken}`
+      const broken = this.round(round)
+      if (broken !== undefined) return broken
       problem = wrong()
       well = problem === undefined ? well + 1 : 0
     }
@@ -125,11 +149,10 @@ class Healing {
   }
 
   private disagreement(expected: CircuitState["override"] | undefined): string | undefined {
-    const found = this.fleet.states.map(({ override }) => override)
-    const first = expected ?? found[0]
-    return found.every((override) => override === first)
+    const found = new Set(this.fleet.states.map(({ override }) => override))
+    return found.size === 1 && (expected === undefined || found.has(expected))
       ? undefined
-      : `the processes have the overrides ${found.join(", ")}${expected === undefined ? "" : ` and not ${expected}`}`
+      : `the processes have the overrides ${[...found].join(", ")}${expected === undefined ? "" : ` and not ${expected}`}`
   }
 
   private forgetfulness(override: CircuitState["override"]): string | undefined {
@@ -154,9 +177,9 @@ const lastAct = ({ acts, lostAt, stoodStillAt }: Fleet): CircuitState["override"
 
 /** What keeps the processes and the store from having come to one state, if anything does. */
 const notClosed = (fleet: Fleet): string | undefined => {
-  const phases = fleet.states.map(({ phase }) => phase)
+  const phases = new Set(fleet.states.map(({ phase }) => phase))
   const held = fleet.store.record?.phase._tag ?? "Closed"
-  return phases.every((phase) => phase === "Closed") && held === "Closed"
+  return phases.size === 1 && phases.has("Closed") && held === "Closed"
     ? undefined
-    : `the store holds ${held}, and the processes ${phases.join(", ")}`
+    : `the store holds ${held}, and the processes ${[...phases].join(", ")}`
 }

@@ -22,7 +22,11 @@ export class Watch {
   private calls = 0
   private rejections = 0
   private acts = 0
+  /** Since when all calls have been rejected, and when that had lasted for too long. */
   private starvedAt: number | undefined = undefined
+  private lateAt: number | undefined = undefined
+  /** How long each opening lasted, by its generation. */
+  private readonly durations = new Map<number, number>()
   private checkedAt = 0
   private commands = 0
   /** What each process had reported of the store when the store began to deny writes. */
@@ -49,8 +53,10 @@ export class Watch {
   private history(): string | undefined {
     const { history } = this.fleet.store
     for (const { before, record } of history.slice(this.seen)) {
-      // What is over by the store's clock is as good as lost.
-      const isOver = before?.timeToLive !== undefined && record.time > before.time + before.timeToLive
+      // What is over by the store's clock is as good as lost. A store that holds an older record gives versions twice, so a
+      // late request may come through that it had denied.
+      const isOver = this.scenario.disasters.has("rollsBack") || this.scenario.disasters.has("loses") ||
+        (before?.timeToLive !== undefined && record.time > before.time + before.timeToLive)
       const was = isOver ? 0 : before?.generation ?? 0
       if (record.generation < was) return `generation ${was} was followed by ${record.generation}`
       const tag = isOver ? "Closed" : before?.phase._tag ?? "Closed"
@@ -61,9 +67,26 @@ export class Watch {
       if (new TextEncoder().encode(JSON.stringify(record)).length > 2500) return "the record has grown too large"
     }
     const twice = history.slice(this.seen).find(({ at, record }) => hits(record) > this.failuresFor(record, at))
+    const problem = this.jitter()
+    if (problem !== undefined) return problem
     if (twice !== undefined) return `${JSON.stringify(twice.record.evidence)} counts failures that there were not`
     this.seen = history.length
     return undefined
+  }
+
+  /** Openings that chance makes shorter are between half and all of the open time, and of different lengths. */
+  private jitter(): string | undefined {
+    if (!this.scenario.disasters.has("jitters")) return undefined
+    for (const { record: { generation, phase } } of this.fleet.store.history.slice(this.seen)) {
+      if (phase._tag !== "Open") continue
+      const { duration } = phase
+      if (duration < 3000 / 2 || duration > maxOpen) return `an opening lasts ${duration} milliseconds`
+      this.durations.set(generation, duration)
+    }
+    const durations = [...this.durations.values()]
+    return durations.length > 2 && durations.every((duration) => duration === durations[0])
+      ? `all ${durations.length} openings last ${durations[0] ?? 0} milliseconds`
+      : undefined
   }
 
   /**
@@ -89,7 +112,9 @@ export class Watch {
   /** At most as many probes are out as there are permits, but for those of processes that could not ask. */
   private probes(): string | undefined {
     const now = this.fleet.world.now()
-    const { calls } = this.fleet
+    const { calls, lostAt } = this.fleet
+    // A store that has lost its record has lost the leases in it.
+    if (now - lostAt < excused) return undefined
     const out = calls.filter((call) =>
       call.isProbe && !call.isOver && now - call.at < 4000 && call.at - call.process.link.faultedAt > excused
     )
@@ -107,15 +132,14 @@ export class Watch {
         store.isReadOnly || store.isGarbled
       if (call.isProbe || link.isCut || isExcused || call.override !== "None") continue
       const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - bound)
-      const known = store.history.findLast(({ at }) => at <= call.at - bound)
-      const latest = store.history.findLast(({ at }) => at <= call.at)
-      if (hasActed || known === undefined || latest === undefined) continue
-      const { phase } = known.record
-      if (known.record.override === "ForcedOpen" && latest.record.override === "ForcedOpen") {
-        return `${describeCall(call)} ran though the circuit was forced open`
-      }
-      if (phase._tag !== "Open" || latest.record.generation !== known.record.generation) continue
-      if (known.record.override !== "None" || latest.record.override !== "None") continue
+      const first = store.history.findLastIndex(({ at }) => at <= call.at - bound)
+      const known = store.history[first]
+      if (hasActed || known === undefined) continue
+      const { generation, override, phase } = known.record
+      const since = store.history.slice(first).filter(({ at }) => at <= call.at)
+      if (since.some(({ record }) => record.override !== override)) continue
+      if (override === "ForcedOpen") return `${describeCall(call)} ran though the circuit was forced open`
+      if (override !== "None" || phase._tag !== "Open" || since.at(-1)?.record.generation !== generation) continue
       if (known.at + phase.remaining > call.at) return `${describeCall(call)} ran though the circuit was open`
     }
     return undefined
@@ -126,21 +150,28 @@ export class Watch {
     const { fleet } = this
     const ran = calls.at(-1)?.at ?? Number.NEGATIVE_INFINITY
     const isOther = fleet.acts.length > this.acts || (this.starvedAt ?? 0) <= Math.max(ran, fleet.stoodStillAt)
-    if (isOther) this.starvedAt = undefined
+    if (isOther) this.eats()
     for (const { at, hasWaited, open, process } of rejections) {
       const who = `a call of process ${process.id} at ${at}`
       if (Duration.toMillis(open.retryAfter) > maxOpen) return `${who} was to wait for ${Duration.format(open.retryAfter)}`
-      if (open.reason === "Forced") this.starvedAt = undefined
+      if (open.reason === "Forced") this.eats()
       else if (at > ran) this.starvedAt ??= at
       const bound = this.scenario.isFaulty ? starves.faulty : starves.sound
-      if (this.starvedAt !== undefined && at - this.starvedAt > bound) {
-        return `${who} was rejected as ${open.reason}, and no call has run since ${this.starvedAt}`
+      if (this.starvedAt !== undefined && at - this.starvedAt > bound) this.lateAt ??= at
+      // The call that is to probe may still be asking for its lease.
+      if (this.lateAt !== undefined && at - this.lateAt > maxTrial + 1000) {
+        return `${who} was rejected as ${open.reason}, and no call has run since ${this.starvedAt ?? 0}`
       }
       if (hasWaited && open.reason === "Probing" && this.isAlone(process, at)) {
         return `${who} had waited for the end of the opening, and was rejected for probes that there were not`
       }
     }
     return undefined
+  }
+
+  private eats(): void {
+    this.starvedAt = undefined
+    this.lateAt = undefined
   }
 
   /** Whether a process that nothing disturbs has seen no other call that may probe. */

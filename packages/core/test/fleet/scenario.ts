@@ -32,15 +32,13 @@ export const noFaults: Faults = {
   missedEvery: 10_000
 }
 
-/** The scenario of a seed. */
-export const scenarioOf = (seed: number): Scenario => {
+/** The scenario of a seed, with the disasters of the seed if none are given. */
+export const scenarioOf = (seed: number, disasters = disastersOf(seed)): Scenario => {
   const random = new Random(seed ^ 0x5bd1e995)
   const processes = random.chance(0.02) ? random.between(40, 200) : random.between(2, 8)
   const isFaulty = random.chance(0.7)
   const share = () => isFaulty && random.chance(0.6) ? random.next() * 0.15 : 0
   const permits = random.between(1, 3)
-  // From random numbers of their own, so that a seed without disasters means what it meant before there were any.
-  const disasters = disastersOf(seed)
   return {
     seed,
     processes,
