@@ -9,8 +9,8 @@ import { noFaults, type Scenario } from "./scenario.ts"
 const round = 3000
 /** Within how many rounds the circuit has closed everywhere: an opening, a trial, and the longest pause between two tries. */
 const closesWithin = 30
-/** Within how many rounds all agree on an override, if none of them has anything to make good, and if the store has lost it. */
-const agreesWithin = 2
+/** Within how many rounds all agree on an override: after an act, where some have to wait for the others, and after a loss. */
+const agreesWithin = (fleet: Fleet): number => fleet.processes.length > 20 ? 4 : 2
 const repairsWithin = 12
 /** For how many rounds a fleet has to stay as it is. */
 const stays = 4
@@ -98,7 +98,7 @@ class Healing {
     if (this.scenario.disasters.has("restores") && fleet.random.chance(0.5)) {
       fleet.restore(process, fleet.save(process), overrides[act])
     } else fleet.act(process, act)
-    return this.until(agreesWithin, () => this.disagreement(overrides[act]))
+    return this.until(agreesWithin(fleet), () => this.disagreement(overrides[act]))
   }
 
   private survives(disaster: () => void, override: CircuitState["override"]): string | undefined {
@@ -169,8 +169,8 @@ class Healing {
 const lastAct = ({ acts, lostAt, stoodStillAt }: Fleet): CircuitState["override"] | undefined => {
   const last = acts.at(-1)
   if (last === undefined || lostAt > Number.NEGATIVE_INFINITY || stoodStillAt > Number.NEGATIVE_INFINITY) return undefined
-  const isClear = acts.every(({ at, process: { link } }) =>
-    link.faultedAt === Number.NEGATIVE_INFINITY && (at === last.at || at < last.at - excused)
+  const isClear = acts.every((act) =>
+    act.process.link.faultedAt === Number.NEGATIVE_INFINITY && (act === last || act.at < last.at - excused)
   )
   return isClear ? last.override : undefined
 }

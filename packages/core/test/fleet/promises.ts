@@ -134,7 +134,8 @@ export class Watch {
       const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - bound)
       const first = store.history.findLastIndex(({ at }) => at <= call.at - bound)
       const known = store.history[first]
-      if (hasActed || known === undefined) continue
+      // What the store has lost, a new process can't know.
+      if (hasActed || known === undefined || known.at <= lostAt) continue
       const { generation, override, phase } = known.record
       const since = store.history.slice(first).filter(({ at }) => at <= call.at)
       if (since.some(({ record }) => record.override !== override)) continue
