@@ -183,6 +183,7 @@ export class Exchange {
    * to write is asked again when it is time, and then also if there is nothing to say: only a write shows that it works.
    */
   private consider(entry: CircuitEntry, shared: SharedCircuit, probe: boolean): Write | undefined {
+    this.adoptOverride(entry, shared)
     const isDue = this.host.at() >= shared.retryAt
     const write = this.think(entry, shared, probe, probe || !shared.writeFailed || isDue, false)
     return write === undefined && shared.writeFailed && isDue ? this.think(entry, shared, false, true, true) : write
@@ -219,6 +220,13 @@ export class Exchange {
     this.finish(entry, [shared.rest(planned, standing, count)], undefined)
     this.countOn(entry, shared, planned, standing)
     return undefined
+  }
+
+  /** Takes over an operator's act at once: what is to be written about the same record may be denied or have to wait. */
+  private adoptOverride(entry: CircuitEntry, shared: SharedCircuit): void {
+    const { override } = shared
+    if (override === undefined || override === entry.circuit.override) return
+    this.host.take(entry, { ...entry.circuit, override }, [])
   }
 
   /** Goes on counting only while somebody fails: what is counted then may matter to all. */

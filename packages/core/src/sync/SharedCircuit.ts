@@ -115,6 +115,11 @@ export class SharedCircuit {
     return this.overrules || this.steering.length > 0
   }
 
+  /** The override that records have shown last, undefined while an act of this process waits to be told. */
+  get override(): OverrideAct["kind"] | undefined {
+    return this.isSteered ? undefined : this.act.kind
+  }
+
   /** Whether there is a later version than the one that was seen. */
   get isBehind(): boolean {
     return this.latest > (this.seen?.version ?? 0)
