@@ -1,8 +1,10 @@
 /** Ways to break the sync, one at a time, to see that the simulation finds out. */
 import { Effect } from "effect"
+import { Exchange } from "../../src/sync/Exchange.ts"
 import { Leasing } from "../../src/sync/Leasing.ts"
 import { SharedCircuit } from "../../src/sync/SharedCircuit.ts"
 import { Sync } from "../../src/sync/Sync.ts"
+import type { Disaster } from "./disasters.ts"
 import { FleetStore } from "./FleetStore.ts"
 
 type Method = (this: unknown, ...args: ReadonlyArray<unknown>) => unknown
@@ -17,7 +19,21 @@ const replaced = (of: object, name: string, broken: (right: Method) => Method) =
   }
 }
 
-/** Each breaks something and answers how to mend it. */
+/** Has what a method returns changed before its caller gets it. */
+const returning = (of: object, name: string, change: (returned: object, self: object) => unknown) =>
+  replaced(of, name, (right) =>
+    function(...args) {
+      return change(Object(right(this, ...args)), Object(this))
+    })
+
+/** Writes another opening than the one that there is. */
+const writing = (change: (phase: { readonly duration: number; readonly remaining: number }) => object) =>
+  returning(SharedCircuit.prototype, "attempt", (record) => {
+    const phase = Object(Reflect.get(record, "phase"))
+    return phase._tag === "Open" ? { ...record, phase: { ...phase, ...change(phase) } } : record
+  })
+
+/** Each breaks something and returns how to mend it. They are found without any disaster. */
 export const mutants: ReadonlyArray<readonly [fault: string, breaking: () => () => void]> = [
   [
     "takes no notice of a later generation",
@@ -65,5 +81,79 @@ export const mutants: ReadonlyArray<readonly [fault: string, breaking: () => () 
       function(_seen, ...args) {
         return right(this, Reflect.get(Object(this), "record"), ...args)
       })
+  ]
+]
+
+/** Each is found by the disasters that it names. */
+export const disasterMutants: ReadonlyArray<
+  readonly [fault: string, disasters: ReadonlyArray<Disaster>, breaking: () => () => void]
+> = [
+  [
+    "does not write again what the store has lost",
+    ["loses"],
+    returning(SharedCircuit.prototype, "standing", (standing, self) => {
+      const seen = Object(Reflect.get(self, "seen"))
+      return { ...standing, base: Math.min(Number(Reflect.get(standing, "base")), Number(seen.generation ?? 0)) }
+    })
+  ],
+  [
+    "believes an older override that the store holds again",
+    ["rollsBack", "operates"],
+    replaced(SharedCircuit.prototype, "see", (right) =>
+      function(...args) {
+        const [record] = args
+        const act: unknown = Reflect.get(Object(record), "act")
+        const result = right(this, ...args)
+        if (act !== undefined) Reflect.set(Object(this), "act", act)
+        return result
+      })
+  ],
+  [
+    "keeps an operator's act to itself",
+    ["operates"],
+    replaced(SharedCircuit.prototype, "steered", () => () => undefined)
+  ],
+  [
+    "writes counts before it takes over an override",
+    ["operates"],
+    replaced(Exchange.prototype, "adoptOverride", () => () => undefined)
+  ],
+  [
+    "keeps a restored circuit to itself",
+    ["restores"],
+    returning(SharedCircuit.prototype, "successor", (next) => {
+      Reflect.set(next, "overrules", false)
+      Reflect.set(next, "isUnpublished", false)
+      return next
+    })
+  ],
+  [
+    "counts again after an update what it had counted before",
+    ["updates"],
+    replaced(SharedCircuit.prototype, "recount", (right) =>
+      function(before) {
+        return right(this, before, Object.fromEntries(Object.entries(Object(before)).map(([name]) => [name, 0])))
+      })
+  ],
+  [
+    "begins an opening anew when the store's clock was set back",
+    ["stepsClock"],
+    returning(SharedCircuit.prototype, "standing", (standing) => {
+      const circuit = Object(Reflect.get(standing, "circuit"))
+      const { phase } = circuit
+      return phase._tag === "Open"
+        ? { ...standing, circuit: { ...circuit, phase: { ...phase, until: Number.POSITIVE_INFINITY } } }
+        : standing
+    })
+  ],
+  [
+    "rounds the end of an opening up to a second",
+    ["fractions"],
+    writing(({ remaining }) => ({ remaining: 1000 * Math.ceil(remaining / 1000) }))
+  ],
+  [
+    "has every opening last as long as the policy allows",
+    ["jitters"],
+    writing(() => ({ duration: 10_000, remaining: 10_000 }))
   ]
 ]

@@ -3,15 +3,20 @@ import type { CircuitRecord } from "@reclose/core"
 import { Duration } from "effect"
 import { keepsOrder } from "./disasters.ts"
 import type { Call, Fleet, Process } from "./Fleet.ts"
+import type { Written } from "./FleetStore.ts"
 import type { Scenario } from "./scenario.ts"
 
 /** How long a process may take to learn of an opening, if nothing is lost on the way. */
 const learns = { push: 1500, poll: 4000 }
+/** The same for an override. */
+const obeys = { push: 500, poll: 3000 }
 /** How long after a fault a process may still act on what it could not tell or learn. */
 export const excused = 12_000
 /** How long an opening and a trial last at most. */
 const maxOpen = 10_001
 const maxTrial = 5000
+/** How long it may take until a probe whose lease was granted is under way. */
+const leases = 500
 /** For how long all calls of a fleet may be rejected: for one opening and one trial, and for some of each that faults cost. */
 const starves = { faulty: 60_000, sound: 30_000 }
 
@@ -27,6 +32,8 @@ export class Watch {
   private lateAt: number | undefined = undefined
   /** How long each opening lasted, by its generation. */
   private readonly durations = new Map<number, number>()
+  /** When calls were rejected for probes that may not have been there. */
+  private doubtful: ReadonlyArray<number> = []
   private checkedAt = 0
   private commands = 0
   /** What each process had reported of the store when the store began to deny writes. */
@@ -125,25 +132,33 @@ export class Watch {
   /** No process runs a call that could have known for long enough that the circuit is open, or forced open. */
   private learning(calls: ReadonlyArray<Call>): string | undefined {
     const { acts, lostAt, store } = this.fleet
-    const bound = this.scenario.pushes ? learns.push : learns.poll
+    const way = this.scenario.pushes ? "push" : "poll"
     for (const call of calls) {
       const { clock, link, startedAt } = call.process
       const isExcused = call.at - Math.max(link.faultedAt, lostAt) < excused || call.at - startedAt < 1000 ||
         store.isReadOnly || store.isGarbled
       if (call.isProbe || link.isCut || isExcused || call.override !== "None") continue
-      const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - bound)
-      const first = store.history.findLastIndex(({ at }) => at <= call.at - bound)
-      const known = store.history[first]
-      // What the store has lost, a new process can't know.
-      if (hasActed || known === undefined || known.at <= lostAt) continue
-      const { generation, override, phase } = known.record
-      const since = store.history.slice(first).filter(({ at }) => at <= call.at)
-      if (since.some(({ record }) => record.override !== override)) continue
-      if (override === "ForcedOpen") return `${describeCall(call)} ran though the circuit was forced open`
-      if (override !== "None" || phase._tag !== "Open" || since.at(-1)?.record.generation !== generation) continue
+      const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - learns[way])
+      if (hasActed) continue
+      const forced = this.known(call.at - obeys[way], call.at)
+      if (forced.length > 0 && forced.every(({ record }) => record.override === "ForcedOpen")) {
+        return `${describeCall(call)} ran though the circuit was forced open`
+      }
+      const written = this.known(call.at - learns[way], call.at)
+      const [known] = written
+      if (known === undefined || known.record.phase._tag !== "Open") continue
+      const { generation, phase } = known.record
+      if (written.some(({ record }) => record.override !== "None" || record.generation !== generation)) continue
       if (known.at + phase.remaining > call.at) return `${describeCall(call)} ran though the circuit was open`
     }
     return undefined
+  }
+
+  /** What the store has held from one moment to another. What it had lost before, a new process can't know. */
+  private known(from: number, to: number): ReadonlyArray<Written> {
+    const { lostAt, store: { history } } = this.fleet
+    const first = history.findLastIndex(({ at }) => at <= from && at > lostAt)
+    return first < 0 ? [] : history.slice(first).filter(({ at }) => at <= to)
   }
 
   /** No rejection outlasts an opening, and calls run again soon after one, whatever the store's clock does. */
@@ -163,25 +178,29 @@ export class Watch {
       if (this.lateAt !== undefined && at - this.lateAt > maxTrial + 1000) {
         return `${who} was rejected as ${open.reason}, and no call has run since ${this.starvedAt ?? 0}`
       }
-      if (hasWaited && open.reason === "Probing" && this.isAlone(process, at)) {
-        return `${who} had waited for the end of the opening, and was rejected for probes that there were not`
-      }
+      if (hasWaited && open.reason === "Probing") this.doubtful = [...this.doubtful, at]
     }
-    return undefined
+    return this.waiting()
+  }
+
+  /** A call that has waited for the end of an opening is rejected for probes only if there are some. */
+  private waiting(): string | undefined {
+    const { calls, lostAt, processes, world } = this.fleet
+    // A probe whose lease was granted is under way by then.
+    const judged = this.doubtful.filter((at) => at + leases <= world.now())
+    this.doubtful = this.doubtful.filter((at) => at + leases > world.now())
+    const found = judged.find((at) => {
+      const isSound = processes.every(({ link, startedAt }) => at - Math.max(link.faultedAt, startedAt, lostAt) > excused)
+      return isSound && !calls.some((call) => !call.isOver || (call.at > at - maxTrial && call.at < at + leases))
+    })
+    return found === undefined
+      ? undefined
+      : `a call at ${found} had waited for the end of the opening, and was rejected for probes that there were not`
   }
 
   private eats(): void {
     this.starvedAt = undefined
     this.lateAt = undefined
-  }
-
-  /** Whether a process that nothing disturbs has seen no other call that may probe. */
-  private isAlone(process: Process, at: number): boolean {
-    const { calls, lostAt, processes, rejections } = this.fleet
-    const isSound = processes.every(({ link, startedAt }) => at - Math.max(link.faultedAt, startedAt) > excused)
-    const near = (time: number): boolean => Math.abs(time - at) <= maxTrial + 500
-    return isSound && at - lostAt > excused && !calls.some((call) => near(call.at) || !call.isOver) &&
-      !rejections.some((other) => near(other.at) && other.process !== process)
   }
 
   /** The store is asked no more often than calls, flushes and refreshes need. */

@@ -51,10 +51,10 @@ export const scenarioOf = (seed: number, disasters = disastersOf(seed)): Scenari
         lostAnswers: share(),
         repeated: share(),
         failed: share(),
-        latency: random.pick([0, 5, 40]),
+        latency: disasters.has("fractions") ? 0 : random.pick([0, 5, 40]),
         missedEvery: 10_000
       }
-      : noFaults,
+      : { ...noFaults, latency: disasters.has("fractions") ? 0 : noFaults.latency },
     policy: {
       tripRule: random.pick([
         TripRule.consecutive(random.between(1, 5)),
