@@ -141,6 +141,8 @@ export class Fleet {
   /** When the store last lost its record or held an older one again, and when its clock or a process's stood still. */
   lostAt = Number.NEGATIVE_INFINITY
   stoodStillAt = Number.NEGATIVE_INFINITY
+  /** When the store last began or ceased to deny what it is asked. */
+  deniedAt = Number.NEGATIVE_INFINITY
   processes: ReadonlyArray<Process> = []
   /** Whether the dependency answers. */
   isUp = true
@@ -232,7 +234,7 @@ export class Fleet {
     const { clock } = process
     const { behind } = clock
     this.rejections.push({ process, at: this.world.now(), open, hasWaited })
-    if (this.options.isPatient !== true || open.reason !== "Open" || hasWaited) return
+    if (this.options.isPatient !== true || open.reason !== "Tripped" || hasWaited) return
     const again = Effect.sync(() => {
       if (this.processes.includes(process)) this.attempt(process, takes, clock.behind === behind)
     })

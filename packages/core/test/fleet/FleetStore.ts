@@ -57,6 +57,11 @@ export class FleetStore {
     return this.world.now()
   }
 
+  /** Whether the store does not do all that it is asked. */
+  get isDenying(): boolean {
+    return this.isReadOnly || this.isGarbled
+  }
+
   /** The store's clock. */
   get time(): number {
     return Math.max(0, this.now() + this.ahead)

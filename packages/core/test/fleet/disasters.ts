@@ -57,6 +57,7 @@ export const strike = (fleet: Fleet, scenario: Scenario): void => {
     case "readsOnly":
       store.isReadOnly = !store.isReadOnly
       store.announcesDenied = random.chance(0.5)
+      fleet.deniedAt = fleet.world.now()
       return
     case "stepsClock":
       store.ahead += random.pick([-3_600_000, -100_000, -5_000, -1_000, 1_000, 5_000, 100_000, 3_600_000])
@@ -74,8 +75,9 @@ export const strike = (fleet: Fleet, scenario: Scenario): void => {
       return
     }
     case "garbles":
-      if (random.chance(0.3)) store.isGarbled = !store.isGarbled
-      else store.announceMissed(100)
+      if (random.chance(0.7)) return store.announceMissed(100)
+      store.isGarbled = !store.isGarbled
+      fleet.deniedAt = fleet.world.now()
       return
     case "fractions":
       return fleet.world.pass(random.between(1, 9999) / 1000)

@@ -18,6 +18,7 @@ const stays = 4
 /** Ends all faults and has the dependency answer. Returns the promise that is broken then, if one is. */
 export const heal = (fleet: Fleet, scenario: Scenario, watch: Watch): string | undefined => {
   fleet.isUp = true
+  if (fleet.store.isDenying) fleet.deniedAt = fleet.world.now()
   fleet.store.isReadOnly = false
   fleet.store.isGarbled = false
   for (const { link } of fleet.processes) {
@@ -166,9 +167,9 @@ class Healing {
 }
 
 /** The override of the last act, if no fault and no other act came near it. */
-const lastAct = ({ acts, lostAt, stoodStillAt }: Fleet): CircuitState["override"] | undefined => {
+const lastAct = ({ acts, deniedAt, lostAt, stoodStillAt }: Fleet): CircuitState["override"] | undefined => {
   const last = acts.at(-1)
-  if (last === undefined || lostAt > Number.NEGATIVE_INFINITY || stoodStillAt > Number.NEGATIVE_INFINITY) return undefined
+  if (last === undefined || Math.max(deniedAt, lostAt, stoodStillAt) > Number.NEGATIVE_INFINITY) return undefined
   const isClear = acts.every((act) =>
     act.process.link.faultedAt === Number.NEGATIVE_INFINITY && (act === last || act.at < last.at - excused)
   )

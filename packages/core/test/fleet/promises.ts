@@ -119,9 +119,9 @@ export class Watch {
   /** At most as many probes are out as there are permits, but for those of processes that could not ask. */
   private probes(): string | undefined {
     const now = this.fleet.world.now()
-    const { calls, lostAt } = this.fleet
-    // A store that has lost its record has lost the leases in it.
-    if (now - lostAt < excused) return undefined
+    const { calls, deniedAt, lostAt, store } = this.fleet
+    // A store that has lost its record has lost the leases in it, and one that denies what it is asked grants none.
+    if (store.isDenying || now - Math.max(deniedAt, lostAt) < excused) return undefined
     const out = calls.filter((call) =>
       call.isProbe && !call.isOver && now - call.at < 4000 && call.at - call.process.link.faultedAt > excused
     )
@@ -131,12 +131,12 @@ export class Watch {
 
   /** No process runs a call that could have known for long enough that the circuit is open, or forced open. */
   private learning(calls: ReadonlyArray<Call>): string | undefined {
-    const { acts, lostAt, store } = this.fleet
+    const { acts, deniedAt, lostAt, store } = this.fleet
     const way = this.scenario.pushes ? "push" : "poll"
     for (const call of calls) {
-      const { clock, link, startedAt } = call.process
-      const isExcused = call.at - Math.max(link.faultedAt, lostAt) < excused || call.at - startedAt < 1000 ||
-        store.isReadOnly || store.isGarbled
+      const { link, startedAt } = call.process
+      const isExcused = store.isDenying || call.at - startedAt < 1000 ||
+        call.at - Math.max(link.faultedAt, lostAt, deniedAt) < excused
       if (call.isProbe || link.isCut || isExcused || call.override !== "None") continue
       const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - learns[way])
       if (hasActed) continue
@@ -185,12 +185,14 @@ export class Watch {
 
   /** A call that has waited for the end of an opening is rejected for probes only if there are some. */
   private waiting(): string | undefined {
-    const { calls, lostAt, processes, world } = this.fleet
+    const { calls, deniedAt, lostAt, processes, store, world } = this.fleet
     // A probe whose lease was granted is under way by then.
     const judged = this.doubtful.filter((at) => at + leases <= world.now())
     this.doubtful = this.doubtful.filter((at) => at + leases > world.now())
     const found = judged.find((at) => {
-      const isSound = processes.every(({ link, startedAt }) => at - Math.max(link.faultedAt, startedAt, lostAt) > excused)
+      const isSound = !store.isDenying && processes.every(({ link, startedAt }) =>
+        at - Math.max(link.faultedAt, startedAt, lostAt, deniedAt) > excused
+      )
       return isSound && !calls.some((call) => !call.isOver || (call.at > at - maxTrial && call.at < at + leases))
     })
     return found === undefined
