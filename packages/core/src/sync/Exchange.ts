@@ -16,7 +16,7 @@ import type { Closed, Phase } from "../machine/Circuit.ts"
 import { type Permit, step } from "../machine/Step.ts"
 import { outOfBounds } from "./bounds.ts"
 import { fingerprint } from "./Fingerprint.ts"
-import { isExpired, type Plan, plan, type Standing } from "./Plan.ts"
+import { isExpired, type Moment, type Plan, plan, type Standing, type Terms } from "./Plan.ts"
 import { type Done, SharedCircuit, type Writes } from "./SharedCircuit.ts"
 import { type Count, countOf } from "./SharedEvidence.ts"
 import { StoreClock } from "./StoreClock.ts"
@@ -213,13 +213,28 @@ export class Exchange {
     if (standing.reports.length > 0) shared.toldAt = at
     this.health.compare(entry, shared, record, rule)
     if (planned.next !== undefined) {
-      if (!mayWrite) return undefined
+      if (!mayWrite) return this.learnOnly(entry, shared, terms, record, { now, at, storeNow })
       return { seen, plan: planned, next: shared.attempt(planned, planned.next, standing, count) }
     }
     if (!shared.isFailing) shared.delays = 0
     this.finish(entry, [shared.rest(planned, standing, count)], undefined)
     this.countOn(entry, shared, planned, standing)
     return undefined
+  }
+
+  /** Takes over what a record tells while nothing can be written. What waits to be written stays as it is. */
+  private learnOnly(
+    entry: CircuitEntry,
+    shared: SharedCircuit,
+    terms: Terms,
+    record: CircuitRecord | undefined,
+    moment: Moment
+  ): undefined {
+    // An operator who has closed the circuit here has the last word on its phase until that is written.
+    if (shared.restsOn(record) || shared.isClosedByOperator) return
+    const standing = { ...shared.standing(entry.circuit, undefined), steering: [], settlements: [], failed: false }
+    const planned = plan(entry.policy, terms, { ...standing, rewrites: false }, record, moment, false)
+    if (planned.next === undefined) this.finish(entry, [shared.rest(planned, standing, undefined)], undefined)
   }
 
   /** Takes over an operator's act at once: what is to be written about the same record may be denied or have to wait. */

@@ -115,6 +115,11 @@ export class SharedCircuit {
     return this.overrules || this.steering.length > 0
   }
 
+  /** Whether an operator's act that closes the circuit waits to be told. */
+  get isClosedByOperator(): boolean {
+    return this.overrules || this.steering.some((act) => act._tag === "Reset" || act.override === "ForcedClosed")
+  }
+
   /** The override that records have shown last, undefined while an act of this process waits to be told. */
   get override(): OverrideAct["kind"] | undefined {
     return this.isSteered ? undefined : this.act.kind

@@ -116,7 +116,10 @@ export class Sync implements Sharing {
   }
 
   steered(entry: CircuitEntry, act: Steering): void {
-    this.exchange.shared(entry).steered(act)
+    const shared = this.exchange.shared(entry)
+    shared.steered(act)
+    // An act of an operator is written at once, however long ago the store was asked in vain.
+    shared.retryAt = Number.NEGATIVE_INFINITY
     this.schedule(entry, this.host.at())
   }
 

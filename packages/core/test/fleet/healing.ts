@@ -58,6 +58,11 @@ class Healing {
   private obeys(): string | undefined {
     const { disasters } = this.scenario
     if (!disasters.has("operates") && !disasters.has("restores")) return undefined
+    // What could not be told for long is told after the longest pause between two tries.
+    for (let i = 0; i < 10; i++) {
+      const problem = this.round(round)
+      if (problem !== undefined) return problem
+    }
     return this.orders() ?? this.orders()
   }
 

@@ -1,4 +1,4 @@
-/** An override holds in an instance as soon as the instance has read it, also while the instance can write nothing. */
+/** What an instance reads holds in it at once, also while the instance can write nothing. */
 import { assert, describe, it } from "@effect/vitest"
 import { CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
 import { Effect } from "effect"
@@ -16,20 +16,36 @@ const denied = new CircuitStoreError({
   message: "this instance may only read"
 })
 
-describe("an instance that has counts to publish and is denied to write", () => {
-  it.effect("rejects calls once another instance has forced the circuit open", () => {
-    const store = new SteppedStore(true)
-    return Effect.gen(function*() {
-      const register = yield* CircuitStore
-      const readOnly = CircuitStore.make({ ...register, replace: () => Effect.fail(denied) })
-      const here = yield* start(policy)
-      const there = yield* Effect.provideService(start(policy), CircuitStore, readOnly)
-      yield* here.succeed
+/** One instance that can write, and one whose writes are denied. */
+const pair = Effect.gen(function*() {
+  yield* TestClock.setTime(1_000_000_000)
+  const register = yield* CircuitStore
+  const readOnly = CircuitStore.make({ ...register, replace: () => Effect.fail(denied) })
+  const here = yield* start(policy)
+  const there = yield* Effect.provideService(start(policy), CircuitStore, readOnly)
+  yield* here.succeed
+  return [here, there] as const
+})
+
+describe("an instance that is denied to write", () => {
+  it.effect("takes over an override while it has counts to publish", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* pair
       yield* there.fail
       yield* pass("2 seconds")
       yield* here.breaker.forceOpen(key)
       yield* pass("30 seconds")
       assert.strictEqual((yield* there.breaker.state(key)).override, "ForcedOpen")
-    }).pipe(Effect.provide(store.layer), (test) => Effect.andThen(TestClock.setTime(1_000_000_000), test))
-  })
+    }).pipe(Effect.provide(new SteppedStore(true).layer)))
+
+  it.effect("takes over an opening while it has an operator's act to publish", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* pair
+      yield* there.breaker.metricsOnly(key)
+      yield* there.breaker.release(key)
+      yield* pass("3 seconds")
+      yield* Effect.replicateEffect(here.fail, 5)
+      yield* pass("1 second")
+      assert.strictEqual(yield* there.phase, "Open")
+    }).pipe(Effect.provide(new SteppedStore(true).layer)))
 })
