@@ -118,6 +118,7 @@ export class Sync implements Sharing {
   steered(entry: CircuitEntry, act: Steering): void {
     const shared = this.exchange.shared(entry)
     shared.steered(act)
+    shared.usedAt = this.host.at()
     // An act of an operator is written at once, however long ago the store was asked in vain.
     shared.retryAt = Number.NEGATIVE_INFINITY
     this.schedule(entry, this.host.at())
@@ -133,6 +134,7 @@ export class Sync implements Sharing {
     const { phase } = entry.circuit
     const restored = phase._tag === "Closed" ? this.exchange.count(entry, phase) : undefined
     entry.shared = this.exchange.shared(before ?? entry).successor(restored)
+    entry.shared.usedAt = this.host.at()
     this.schedule(entry, this.host.at())
   }
 

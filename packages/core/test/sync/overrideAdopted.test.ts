@@ -1,6 +1,6 @@
 /** What an instance reads holds in it at once, also while the instance can write nothing. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
+import { CircuitOpen, CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { key } from "../support.ts"
@@ -48,4 +48,16 @@ describe("an instance that is denied to write", () => {
       yield* pass("1 second")
       assert.strictEqual(yield* there.phase, "Open")
     }).pipe(Effect.provide(new SteppedStore(true).layer)))
+})
+
+describe("an instance of which an operator has asked something, and that no call has used since", () => {
+  it.effect("rejects its first call if the circuit was forced open elsewhere meanwhile", () =>
+    Effect.gen(function*() {
+      const [here, there] = yield* Effect.all([start(policy), start(policy)])
+      yield* there.breaker.reset(key)
+      yield* pass("1 second")
+      yield* here.breaker.forceOpen(key)
+      yield* pass("30 seconds")
+      assert.instanceOf(yield* there.succeed, CircuitOpen)
+    }).pipe(Effect.provide(new SteppedStore(false).layer)))
 })
