@@ -147,6 +147,35 @@ export const disasterMutants: ReadonlyArray<
     })
   ],
   [
+    "takes an answered read for a recovery",
+    ["readsOnly"],
+    replaced(Exchange.prototype, "answered", (right) =>
+      function(entry, shared, _operation, ...args) {
+        Reflect.set(Object(shared), "readFailed", false)
+        return right(this, entry, shared, "replace", ...args)
+      })
+  ],
+  [
+    "writes again as soon as it has read",
+    ["readsOnly"],
+    replaced(Exchange.prototype, "delay", () => () => 1)
+  ],
+  [
+    "learns nothing while it may not write",
+    ["operates"],
+    replaced(Exchange.prototype, "learnOnly", () => () => undefined)
+  ],
+  [
+    "reads anew for each message that it does not understand",
+    ["garbles"],
+    replaced(Sync.prototype, "missed", (right) =>
+      function(...args) {
+        Reflect.set(Object(this), "isRefreshDue", false)
+        Reflect.set(Object(this), "missedAt", Number.NEGATIVE_INFINITY)
+        return right(this, ...args)
+      })
+  ],
+  [
     "rounds the end of an opening up to a second",
     ["fractions"],
     writing(({ remaining }) => ({ remaining: 1000 * Math.ceil(remaining / 1000) }))

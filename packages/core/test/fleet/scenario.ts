@@ -72,6 +72,10 @@ export const scenarioOf = (seed: number, disasters = disastersOf(seed)): Scenari
   }
 }
 
+/** Returns a scenario as text. */
+export const describeScenario = ({ disasters, ...scenario }: Scenario): string =>
+  JSON.stringify({ ...scenario, disasters: [...disasters] }, undefined, 2)
+
 /** Plays a scenario. Returns the promise that was broken, if one was. */
 export const play = (scenario: Scenario): string | undefined => {
   const { disasters } = scenario
