@@ -13,7 +13,7 @@ const closesWithin = 30
 const agreesWithin = (fleet: Fleet): number => fleet.processes.length > 20 ? 4 : 2
 const repairsWithin = 12
 /** For how many rounds a fleet has to stay as it is. */
-const stays = 4
+const stays = 3
 
 /** Ends all faults and has the dependency answer. Returns the promise that is broken then, if one is. */
 export const heal = (fleet: Fleet, scenario: Scenario, watch: Watch): string | undefined => {
@@ -59,11 +59,12 @@ class Healing {
     const { disasters } = this.scenario
     if (!disasters.has("operates") && !disasters.has("restores")) return undefined
     // What could not be told for long is told after the longest pause between two tries.
-    for (let i = 0; i < 10; i++) {
+    const hasToWait = this.scenario.isFaulty || this.fleet.deniedAt > Number.NEGATIVE_INFINITY
+    for (let i = 0; i < 10 && hasToWait; i++) {
       const problem = this.round(round)
       if (problem !== undefined) return problem
     }
-    return this.orders() ?? this.orders()
+    return this.orders()
   }
 
   private orders(): string | undefined {

@@ -35,7 +35,7 @@ export const noFaults: Faults = {
 /** The scenario of a seed, with the disasters of the seed if none are given. */
 export const scenarioOf = (seed: number, disasters = disastersOf(seed)): Scenario => {
   const random = new Random(seed ^ 0x5bd1e995)
-  const processes = random.chance(0.02) ? random.between(40, 200) : random.between(2, 8)
+  const processes = random.chance(0.005) ? random.between(40, 120) : random.between(2, 8)
   const isFaulty = random.chance(0.7)
   const share = () => isFaulty && random.chance(0.6) ? random.next() * 0.15 : 0
   const permits = random.between(1, 3)
