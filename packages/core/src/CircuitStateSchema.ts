@@ -34,7 +34,8 @@ const TransitionReason = Schema.Union([
   Schema.TaggedStruct("DeadlineExpired", {}),
   Schema.TaggedStruct("ForcedClosed", {}),
   Schema.TaggedStruct("Reset", {}),
-  Schema.TaggedStruct("Learned", {})
+  Schema.TaggedStruct("Learned", {}),
+  Schema.TaggedStruct("Restored", {})
 ])
 
 const Transition = Schema.TaggedStruct("Transition", {

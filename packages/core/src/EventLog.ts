@@ -28,9 +28,9 @@ import type { FallbackEvent } from "./FallbackEvent.ts"
  *
  * | event | level |
  * |---|---|
- * | a circuit opened; the store failed; a new key found no room | warning |
+ * | a circuit opened; the store failed; a record of another rule or format; a new key found no room | warning |
  * | a classifier failed | error |
- * | a circuit became half-open or closed; an override or the policy changed; the store recovered | info |
+ * | a circuit became half-open or closed; an override or the policy changed; the store recovered; a record matches again | info |
  * | an idle circuit was evicted | debug |
  *
  * Each line carries the annotation `circuit`; a transition also has `from`, `to` and `reason`. Every rejected key and every
@@ -198,6 +198,13 @@ const logEvent = (event: CircuitEvent, leftOut: number): Effect.Effect<void> => 
     }
     case "StoreRecovered":
       return about(event.key, Effect.logInfo(`the store has recovered for circuit ${quote(event.key)}`))
+    case "RecordMismatch":
+      return about(
+        event.key,
+        Effect.logWarning(`circuit ${quote(event.key)} is not shared in full: ${event.cause.message}`)
+      )
+    case "RecordMatched":
+      return about(event.key, Effect.logInfo(`circuit ${quote(event.key)} is shared in full again`))
   }
 }
 
@@ -235,6 +242,8 @@ const toCause = (reason: TransitionReason): string => {
       return "an operator reset it"
     case "Learned":
       return "another instance changed it"
+    case "Restored":
+      return "an operator restored a snapshot"
   }
 }
 
