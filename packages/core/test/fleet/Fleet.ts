@@ -271,7 +271,6 @@ export class Fleet {
     return this.processes.map(({ breaker }) => this.world.run(Effect.orDie(breaker.state(key))))
   }
 
-
   /** The phase of a breaker that has used the key. */
   phaseOf(breaker: Breaker): CircuitState["phase"] {
     return this.world.run(Effect.orDie(breaker.state(key))).phase

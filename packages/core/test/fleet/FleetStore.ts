@@ -197,7 +197,10 @@ export class Link {
       }
       return Effect.flatMap(Fiber.join(answer), (answer) => {
         if (!this.isCut && !this.random.chance(lostAnswers)) {
-          return Effect.andThen(this.way, answer instanceof CircuitStoreError ? Effect.fail(answer) : Effect.succeed(answer))
+          return Effect.andThen(
+            this.way,
+            answer instanceof CircuitStoreError ? Effect.fail(answer) : Effect.succeed(answer)
+          )
         }
         this.fault()
         return Effect.never

@@ -9,7 +9,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { seeds, seedsUpTo } from "../machine/model/random.ts"
 import type { Disaster } from "./disasters.ts"
 import { disasterMutants, mutants } from "./mutants.ts"
-import { describeScenario, play, scenarioOf } from "./scenario.ts"
+import { play } from "./play.ts"
+import { describeScenario, scenarioOf } from "./scenario.ts"
 
 /** The first promise that is broken, with the disasters of each seed if none are given. */
 const brokenPromise = (from: ReadonlyArray<number>, disasters?: ReadonlySet<Disaster>): string | undefined => {
@@ -28,7 +29,7 @@ const broken: ReadonlyArray<readonly [what: string, seeds: ReadonlyArray<number>
   ["an opening is announced during a first read", [34_888, 36_290, 46_687], none],
   ["a wall clock is set during a first read", [5_766, 37_394], none],
   ["a clock stands still between a failure and its report", [1_066_363], none],
-  ["an override is read by a process that has counts to write", [82], new Set(["operates"])],
+  ["an override is read by a process that has counts to write", [165], new Set(["operates"])],
   ["an opening is read by a process whose writes fail", [70], new Set(["operates"])],
   ["a circuit is forced open that a process has only reset", [8], new Set(["operates"])]
 ]
@@ -46,14 +47,16 @@ describe("a fleet", () => {
 
 describe("a broken sync is found out if it", () => {
   const all = [
-    ...mutants.map(([fault, breaking]) => [fault, none, breaking] as const),
-    ...disasterMutants.map(([fault, disasters, breaking]) => [fault, new Set(disasters), breaking] as const)
+    ...mutants.map(([fault, breaking]) => [fault, none, breaking, 1] as const),
+    ...disasterMutants.map(([fault, disasters, breaking, from = 1]) =>
+      [fault, new Set(disasters), breaking, from] as const
+    )
   ]
-  for (const [fault, disasters, breaking] of all) {
+  for (const [fault, disasters, breaking, from] of all) {
     it(`${fault}`, () => {
       const mended = breaking()
       try {
-        assert.isDefined(brokenPromise(seedsUpTo(1_000), disasters))
+        assert.isDefined(brokenPromise(seedsUpTo(1_000).slice(from - 1), disasters))
       } finally {
         mended()
       }

@@ -46,7 +46,7 @@ class Healing {
   /** After an update all processes have the policy that they began with. */
   private agrees(): string | undefined {
     const { disasters, policy } = this.scenario
-    if (disasters.has("updates")) for (const process of this.fleet.processes) this.fleet.update(process, policy)
+    if (disasters.has("updates")) { for (const process of this.fleet.processes) this.fleet.update(process, policy) }
     if (this.fleet.acts.length === 0) return undefined
     const problem = this.until(closesWithin, () => this.disagreement(undefined))
     if (problem !== undefined) return problem
@@ -70,14 +70,14 @@ class Healing {
   private orders(): string | undefined {
     const { random, store } = this.fleet
     const { disasters } = this.scenario
-    const act = random.pick(["forceOpen", "forceClosed", "disable", "metricsOnly"])
+    const act = random.pick<Act>(["forceOpen", "forceClosed", "disable", "metricsOnly"])
     const override = overrides[act]
     const steps: Array<() => string | undefined> = [() => this.order(act)]
     if (disasters.has("loses")) steps.push(() => this.survives(() => lose(this.fleet), override))
     let overridden = -1
     steps.push(() => {
       overridden = store.history.length - 1
-      return this.order(random.pick(["release", "reset"]))
+      return this.order(random.pick<Act>(["release", "reset"]))
     })
     if (disasters.has("rollsBack")) {
       let released = -1
@@ -159,7 +159,9 @@ class Healing {
     const found = new Set(this.fleet.states.map(({ override }) => override))
     return found.size === 1 && (expected === undefined || found.has(expected))
       ? undefined
-      : `the processes have the overrides ${[...found].join(", ")}${expected === undefined ? "" : ` and not ${expected}`}`
+      : `the processes have the overrides ${[...found].join(", ")}${
+        expected === undefined ? "" : ` and not ${expected}`
+      }`
   }
 
   private forgetfulness(override: CircuitState["override"]): string | undefined {

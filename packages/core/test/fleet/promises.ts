@@ -37,7 +37,8 @@ export class Watch {
   private checkedAt = 0
   private commands = 0
   /** What each process had reported of the store when the store began to deny writes. */
-  private reported: ReadonlyMap<Process, { readonly failed: number; readonly recovered: number }> | undefined = undefined
+  private reported: ReadonlyMap<Process, { readonly failed: number; readonly recovered: number }> | undefined =
+    undefined
 
   constructor(fleet: Fleet, scenario: Scenario) {
     this.fleet = fleet
@@ -169,7 +170,9 @@ export class Watch {
     if (isOther) this.eats()
     for (const { at, hasWaited, open, process } of rejections) {
       const who = `a call of process ${process.id} at ${at}`
-      if (Duration.toMillis(open.retryAfter) > maxOpen) return `${who} was to wait for ${Duration.format(open.retryAfter)}`
+      if (Duration.toMillis(open.retryAfter) > maxOpen) {
+        return `${who} was to wait for ${Duration.format(open.retryAfter)}`
+      }
       if (open.reason === "Forced") this.eats()
       else if (at > ran) this.starvedAt ??= at
       const bound = this.scenario.isFaulty ? starves.faulty : starves.sound
@@ -190,9 +193,8 @@ export class Watch {
     const judged = this.doubtful.filter((at) => at + leases <= world.now())
     this.doubtful = this.doubtful.filter((at) => at + leases > world.now())
     const found = judged.find((at) => {
-      const isSound = !store.isDenying && processes.every(({ link, startedAt }) =>
-        at - Math.max(link.faultedAt, startedAt, lostAt, deniedAt) > excused
-      )
+      const isSound = !store.isDenying &&
+        processes.every(({ link, startedAt }) => at - Math.max(link.faultedAt, startedAt, lostAt, deniedAt) > excused)
       return isSound && !calls.some((call) => !call.isOver || (call.at > at - maxTrial && call.at < at + leases))
     })
     return found === undefined
