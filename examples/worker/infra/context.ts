@@ -2,6 +2,7 @@
  * What differs between deployments: `context` in cdk.json, or `cdk -c name=value`. All of its mistakes are reported at once,
  * and what the worker reads at its start is checked by the worker's own reader.
  */
+import { CircuitMetrics } from "@reclose/cdk"
 import { ConfigProvider, Effect } from "effect"
 import { readFileSync } from "node:fs"
 import { read as readSettings } from "../src/Settings.ts"
@@ -22,6 +23,9 @@ export interface Context {
   readonly alarmTopicArn: string | undefined
 }
 
+/** Lambda allows 4,096 bytes for all variables. The rest is for their names, the table's name and the URLs of the queues. */
+const maxBytes = 3_584
+
 /** Reads the context. Throws an error that names every mistake in it. */
 export const readContext = async (get: (name: string) => unknown): Promise<Context> => {
   const mistakes: Array<string> = []
@@ -31,7 +35,9 @@ export const readContext = async (get: (name: string) => unknown): Promise<Conte
   }
   const matching = (name: string, pattern: RegExp, allowed: string): string | undefined => {
     const value = text(name)
-    if (value !== undefined && !pattern.test(value)) mistakes.push(`${name} is ${JSON.stringify(value)}: it must be ${allowed}`)
+    if (value !== undefined && !pattern.test(value)) {
+      mistakes.push(`${name} is ${JSON.stringify(value)}: it must be ${allowed}`)
+    }
     return value
   }
   const number = (name: string, least: number, most: number): number | undefined => {
@@ -45,11 +51,11 @@ export const readContext = async (get: (name: string) => unknown): Promise<Conte
 
   const stage = matching("stage", /^[A-Za-z][A-Za-z0-9-]{0,29}$/, "a letter, then up to 29 letters, digits and hyphens")
   const service = text("service") ?? "worker"
-  const policy = get("policy")
+  const policy = get("policy") === "" ? undefined : get("policy")
   const policyFile = text("policyFile")
   const context: Context = {
     account: matching("account", /^\d{12}$/, "12 digits") ?? "123456789012",
-    region: matching("region", /^[a-z]{2}(-[a-z]+)+-\d$/, "a region, such as eu-central-1") ?? "eu-central-1",
+    region: matching("region", /^[a-z]{2,}(-[a-z]+)+-\d+$/, "a region, such as eu-central-1") ?? "eu-central-1",
     stage,
     service: stage === undefined ? service : `${service}-${stage}`,
     origins: [get("origins") ?? []].flat().flatMap((one) => String(one).split(",")),
@@ -59,6 +65,17 @@ export const readContext = async (get: (name: string) => unknown): Promise<Conte
     maxConcurrency: number("maxConcurrency", 2, 1_000),
     reservedConcurrency: number("reservedConcurrency", 1, 1_000_000),
     alarmTopicArn: matching("alarmTopicArn", /^arn:[^:]+:sns:[^:]+:\d{12}:.+$/, "the ARN of an SNS topic")
+  }
+
+  try {
+    CircuitMetrics.metric("OpenCircuits", { service: context.service })
+  } catch (cause) {
+    mistakes.push(cause instanceof Error ? cause.message : String(cause))
+  }
+  const topicRegion = context.alarmTopicArn?.split(":")[3]
+  if (topicRegion !== undefined && topicRegion !== context.region) {
+    // CloudWatch finds no topic of another region, and says so only once the stack is half made.
+    mistakes.push(`alarmTopicArn is of ${topicRegion}: it must be a topic of the stack's region, ${context.region}`)
   }
 
   // An object in cdk.json, text on the command line. A file goes instead of what stands in cdk.json.
@@ -84,6 +101,14 @@ export const readContext = async (get: (name: string) => unknown): Promise<Conte
     Effect.option
   )
   const error = await Effect.runPromise(settings)
+  const bytes = Buffer.byteLength(policyFile === undefined ? document : "") +
+    Buffer.byteLength(context.origins.join(","))
+  if (bytes > maxBytes) {
+    mistakes.push(
+      `policy and origins have ${bytes} bytes: they must have at most ${maxBytes}, since Lambda allows 4 kB for all ` +
+        "variables; put the policy into a file and name it as policyFile"
+    )
+  }
   if (error._tag === "Some") mistakes.push(...error.value.mistakes)
   if (mistakes.length > 0) {
     throw new Error(`The context has mistakes:\n${mistakes.map((mistake) => `- ${mistake}`).join("\n")}`)

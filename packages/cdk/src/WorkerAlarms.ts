@@ -69,7 +69,8 @@ const ofFunction = (worker: IFunction) => ({
         period
       }),
     settings: { threshold: 1, period: minute, datapointsToAlarm: 1, evaluationPeriods: 5 },
-    means: "Lambda took renewed messages for a recursive loop and dropped them. Set RecursiveLoop of the function to Allow."
+    means:
+      "Lambda took renewed messages for a recursive loop and dropped them. Set RecursiveLoop of the function to Allow."
   }
 } satisfies Record<string, AlarmKind>)
 
@@ -78,13 +79,14 @@ const ofQueue = (queue: IQueue) => ({
     id: "OldestMessage",
     metric: (period) => queue.metricApproximateAgeOfOldestMessage({ period, statistic: Stats.MAXIMUM }),
     settings: { threshold: 14_400, ...late },
-    means: "Messages wait long: a circuit stays open, or the worker is too slow. They are lost when the queue's retention ends."
+    means: "Messages wait long: the worker is too slow, or does not run. They are lost when the queue's retention ends."
   },
   messagesInFlight: {
     id: "MessagesInFlight",
     metric: (period) => queue.metricApproximateNumberOfMessagesNotVisible({ period, statistic: Stats.MAXIMUM }),
     settings: { threshold: 100_000, ...late },
-    means: "Nearly as many messages are kept back as SQS allows for a queue, 120,000. Beyond that it hands out no message."
+    means:
+      "Nearly as many messages are kept back as SQS allows for a queue, 120,000. Beyond that it hands out no message."
   }
 } satisfies Record<string, AlarmKind>)
 
@@ -104,7 +106,10 @@ const ofDeadLetters = (queue: IQueue) => ({
   }
 } satisfies Record<string, AlarmKind>)
 
-type KindName = keyof ReturnType<typeof ofFunction> | keyof ReturnType<typeof ofQueue> | keyof ReturnType<typeof ofDeadLetters>
+type KindName =
+  | keyof ReturnType<typeof ofFunction>
+  | keyof ReturnType<typeof ofQueue>
+  | keyof ReturnType<typeof ofDeadLetters>
 
 /**
  * Alarms on what a worker runs on: failed and throttled invocations, dropped recursion, the age and the number of messages,
@@ -117,7 +122,9 @@ type KindName = keyof ReturnType<typeof ofFunction> | keyof ReturnType<typeof of
  *
  * **Gotchas**
  *
- * Fails for settings that CloudWatch would refuse, as `CircuitAlarms` does.
+ * - The first dead letter is no growth, since SQS reports nothing of an idle queue: page for `deadLetters` as well.
+ * - `oldestMessage` leaves out messages that were received three times, as SQS does: those that wait for an open circuit.
+ * - Fails for settings that CloudWatch would refuse, as `CircuitAlarms` does.
  *
  * **Example** (A function and its queue)
  *

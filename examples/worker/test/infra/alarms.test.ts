@@ -17,10 +17,12 @@ const alarmsOf = (): ReadonlyArray<readonly [string, Readonly<Record<string, unk
 
 /** Stands for the names that CloudFormation would put in. */
 const resolved = (value: unknown): Readonly<Record<string, unknown>> =>
-  JSON.parse(JSON.stringify(value, (_, inner) =>
-    typeof inner === "object" && inner !== null && ("Ref" in inner || "Fn::GetAtt" in inner)
-      ? String(inner["Ref"] ?? inner["Fn::GetAtt"][0]).replace(/[0-9A-F]{8}$/, "")
-      : inner))
+  JSON.parse(
+    JSON.stringify(value, (_, inner) =>
+      typeof inner === "object" && inner !== null && ("Ref" in inner || "Fn::GetAtt" in inner)
+        ? String(inner["Ref"] ?? inner["Fn::GetAtt"][0]).replace(/[0-9A-F]{8}$/, "")
+        : inner)
+  )
 
 const dimensionsOf = (namespace: string, name: string, service: string): Readonly<Record<string, string>> => {
   switch (namespace) {
@@ -61,7 +63,8 @@ const changes = (
   return found
 }
 
-const minutes = (count: number, of: (minute: number) => Metrics): Timeline => Array.from({ length: count }, (_, i) => of(i))
+const minutes = (count: number, of: (minute: number) => Metrics): Timeline =>
+  Array.from({ length: count }, (_, i) => of(i))
 
 const opened = { CircuitOpened: 1, OpenCircuits: 1 }
 const stillDown = { CircuitOpened: 1, RecoveryFailed: 1, OpenCircuits: 1 }
@@ -109,6 +112,15 @@ describe("many circuits", () => {
   })
 })
 
+describe("a second circuit", () => {
+  it("that opens while another one is open pages again once the first page is over", () => {
+    const timeline = [opened, ...minutes(20, () => rejecting), { CircuitOpened: 1, OpenCircuits: 2 }, closed]
+    const { Opened, Rejecting } = changes(timeline)
+    assert.deepStrictEqual(Opened, ["ALARM at 0", "OK at 5", "ALARM at 21", "OK at 26"])
+    assert.deepStrictEqual(Rejecting, ["ALARM at 0", "OK at 22"])
+  })
+})
+
 describe("a circuit that flaps", () => {
   it("is reported as one, once", () => {
     const flap = [{ CircuitOpened: 1, CircuitReopened: 1, OpenCircuits: 1 }, closed]
@@ -122,6 +134,10 @@ describe("the store", () => {
     assert.deepStrictEqual(changes(minutes(10, () => ({ StoreFailures: 40 }))), {
       StoreUnavailable: ["ALARM at 2", "OK at 12"]
     })
+  })
+
+  it("that fails at each call is not reported for a function that runs every third minute: it needs a longer period", () => {
+    assert.deepStrictEqual(changes(minutes(30, (i): Metrics => i % 3 === 0 ? { StoreFailures: 1 } : {})), {})
   })
 
   it("is not unavailable when forty circuits meet one slow minute", () => {
@@ -168,5 +184,13 @@ describe("dead letters", () => {
     )
     assert.deepStrictEqual(DeadLetters, ["ALARM at 10", "OK at 90"])
     assert.deepStrictEqual(DeadLettersGrow, ["ALARM at 10", "OK at 25", "ALARM at 60", "OK at 75"])
+  })
+
+  it("that come first, into a queue of which SQS reported nothing, are reported as dead letters and not as growth", () => {
+    const { DeadLetters, DeadLettersGrow } = changes(
+      minutes(40, (i): Metrics => i < 10 ? {} : { "AWS/SQS|DeadApproximateNumberOfMessagesVisible": 1 })
+    )
+    assert.deepStrictEqual(DeadLetters, ["ALARM at 10", "OK at 40"])
+    assert.isUndefined(DeadLettersGrow)
   })
 })
