@@ -70,7 +70,8 @@ export type Change =
  * - `read` answers what is held, and by the store's own clock when.
  * - `replace` holds `next` if what is held still has the version of `seen`, or if nothing is held and `seen` is
  *   undefined. Otherwise it changes nothing and answers what is held, in the same round trip.
- * - `changes` tells of written keys, best effort: some may be missed, repeated or late. A store that may miss some says
+ * - `changes` tells of written keys, best effort: some may be missed, repeated or late. `CircuitRecord.changeOf` returns
+ *   what to say of a record. A store that may miss some says
  *   `Missed` now and then. A store that can't tell leaves it undefined; breakers then ask every `refreshEvery`.
  * - `list` answers the keys with a prefix for which something is held, in no order.
  *

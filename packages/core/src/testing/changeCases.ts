@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { CircuitRecord } from "../CircuitRecord.ts"
+import { changeOf, type CircuitRecord } from "../CircuitRecord.ts"
 import type { Change, CircuitStoreError } from "../CircuitStore.ts"
 import { after, create, NotOffered, put, recordAt, type Store, type StoreCase, storeCase } from "./Stage.ts"
 
@@ -14,7 +14,11 @@ const changesOf = (store: Store) =>
     ? Effect.fail(new NotOffered({ message: "the store does not tell of changes: breakers ask instead" }))
     : Effect.succeed(store.changes)
 
-const tokenOf = ({ generation, version }: Pick<CircuitRecord, "version" | "generation">) => `${version}/${generation}`
+const tokenOf = (
+  { generation, version }: Pick<Extract<Change, { readonly _tag: "Changed" }>, "version" | "generation">
+) => `${version}/${generation}`
+
+const announced = (key: string, record: CircuitRecord) => tokenOf(changeOf(key, record))
 
 /** Collects what a connection is told of each key, until the scope closes. */
 const listen = Effect.fnUntraced(function*(store: Store) {
@@ -40,11 +44,11 @@ const writeUntil = Effect.fnUntraced(function*(
   fields: Partial<CircuitRecord> = {}
 ) {
   let record = yield* create(store, key, fields)
-  const written = [tokenOf(record)]
+  const written = [announced(key, record)]
   const write = Effect.gen(function*() {
     for (let writes = 1; writes <= 50 && !isHeard(); writes++) {
       record = yield* put(store, key, record, after(record))
-      written.push(tokenOf(record))
+      written.push(announced(key, record))
       for (let waits = 0; waits < 10 && !isHeard(); waits++) yield* Effect.sleep("10 millis")
     }
   })
@@ -73,6 +77,19 @@ export const changeCases: ReadonlyArray<StoreCase> = [
       const written = yield* writeUntil(here, name, () => heard.has(name), ended, begin)
       for (const told of heard.get(name) ?? []) assert.include(written, told, "version/generation")
     }
+  }),
+
+  storeCase("tells of an operator's act by its stamp, where that is larger than the generation", function*(
+    { here, key, there }
+  ) {
+    const { ended, heard } = yield* listen(there)
+    const act = { kind: "ForcedOpen", stamp: 1_790_000_000_000, by: "k3f9" } as const
+    const written = yield* writeUntil(here, key, () => heard.has(key), ended, {
+      override: act.kind,
+      act,
+      generation: 7
+    })
+    for (const told of heard.get(key) ?? []) assert.include(written, told, "version/generation, see changeOf")
   }),
 
   storeCase("ends a subscription with its scope, and serves the next one", function*({ here, key, there }) {

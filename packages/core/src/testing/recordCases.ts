@@ -63,6 +63,12 @@ export const recordCases: ReadonlyArray<StoreCase> = [
     { evidence: [{ _tag: "Consecutive", failures: 1 }, { _tag: "Consecutive", failures: 2 }] }
   ]),
 
+  comesBack("the operator's act, and its absence", [
+    { override: "None" },
+    { override: "None", act: { kind: "None", stamp: 0, by: "" } },
+    { override: "ForcedOpen", act: { kind: "ForcedOpen", stamp: largest, by: "k3f9" } }
+  ]),
+
   comesBack("names as they are, and lists in their order", [
     { failing: [], writers: [], policy: "" },
     { failing: [["b", 2], ["a", 1], ["c", 2]], writers: [["b", 3], ["a", 9], ["b", 1]] },

@@ -47,7 +47,7 @@ describe("the conformance kit", { concurrent: true }, () => {
       const failures = exits.flatMap((exit) =>
         Exit.isFailure(exit) ? [Option.getOrThrow(Exit.findErrorOption(exit))] : []
       )
-      assert.strictEqual(failures.length, 5)
+      assert.strictEqual(failures.length, 6)
       for (const failure of failures) assert.instanceOf(failure, NotOffered)
     }))
 

@@ -1,5 +1,5 @@
 /** A right store, and how to make it wrong in one thing. */
-import type { CircuitRecord } from "@reclose/core/CircuitRecord"
+import { changeOf, type CircuitRecord } from "@reclose/core/CircuitRecord"
 import {
   type Change,
   type CircuitRegister,
@@ -34,12 +34,7 @@ export interface Flaw {
 
 const seenAt = (record: CircuitRecord | undefined, time: number): Seen => ({ record, time, precision: 1 })
 
-export const changed = (key: string, { generation, version }: CircuitRecord): Change => ({
-  _tag: "Changed",
-  key,
-  version,
-  generation
-})
+export const changed: (key: string, record: CircuitRecord) => Change = changeOf
 
 /** A store that tells of changes in another way. */
 export const retold =

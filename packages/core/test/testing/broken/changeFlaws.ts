@@ -1,14 +1,14 @@
 /** Stores that tell wrongly of changes. */
 import { type Change } from "@reclose/core/CircuitStore"
 import { Effect, PubSub, Stream } from "effect"
-import { comeAndGo, ends, stalled, tells, tellsVersion } from "./cases.ts"
+import { comeAndGo, ends, stalled, tells, tellsActs, tellsVersion } from "./cases.ts"
 import { changed, type Flaw, retold } from "./World.ts"
 
 export const changeFlaws: ReadonlyArray<Flaw> = [
   {
     name: "tells of nothing",
     make: () => ({ changes: Stream.never }),
-    found: [tells, tellsVersion, ends, comeAndGo, stalled]
+    found: [tells, tellsVersion, tellsActs, ends, comeAndGo, stalled]
   },
   {
     name: "tells of keys by their first word",
@@ -38,6 +38,12 @@ export const changeFlaws: ReadonlyArray<Flaw> = [
       )
     }),
     found: [tells, ends, comeAndGo, stalled]
+  },
+  {
+    name: "tells of acts by the generation of the record",
+    make: (world) =>
+      retold((change) => ({ ...change, generation: world.held.get(change.key)?.generation ?? 0 }))(world),
+    found: [tellsActs]
   },
   {
     name: "does not let go of a subscription",

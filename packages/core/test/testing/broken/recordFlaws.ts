@@ -2,6 +2,7 @@
 import type { CircuitRecord } from "@reclose/core/CircuitRecord"
 import { Effect } from "effect"
 import {
+  acts,
   additions,
   allWin,
   apart,
@@ -28,6 +29,11 @@ import {
 import { type Flaw, liveClock, rewritten, right, World } from "./World.ts"
 
 export const recordFlaws: ReadonlyArray<Flaw> = [
+  {
+    name: "holds no acts",
+    make: rewritten(({ act: _, ...record }) => record),
+    found: [acts]
+  },
   {
     name: "makes up a record where nothing is held",
     make: (_, right) => ({
