@@ -31,7 +31,10 @@ import { type Flaw, liveClock, rewritten, right, World } from "./World.ts"
 export const recordFlaws: ReadonlyArray<Flaw> = [
   {
     name: "holds no acts",
-    make: rewritten(({ act: _, ...record }) => record),
+    make: rewritten((record) => {
+      const { act: _, ...rest } = record
+      return rest
+    }),
     found: [acts]
   },
   {
