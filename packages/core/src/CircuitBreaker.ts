@@ -25,7 +25,7 @@ import { Engine } from "./internal/Engine.ts"
 import { EventBus } from "./internal/EventBus.ts"
 import { ExpiresIdle } from "./internal/ExpiresIdle.ts"
 import { isKey, keyError, keyIssue } from "./internal/Key.ts"
-import { makePolicies } from "./internal/Policies.ts"
+import { policyMaker } from "./internal/Policies.ts"
 import { StoreKey } from "./internal/StoreKey.ts"
 import { takeSnapshot } from "./machine/Snapshot.ts"
 import type { Event } from "./machine/Step.ts"
@@ -192,6 +192,7 @@ const makeWith = Effect.fnUntraced(function*(
       transitions.end()
     })
   )
+  const makePolicies = yield* policyMaker
   const expiresIdle = yield* ExpiresIdle
   const engine = new Engine({
     policies: yield* makePolicies(policy),

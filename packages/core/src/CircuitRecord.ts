@@ -34,11 +34,10 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Change, CircuitStoreError } from "./CircuitStore.ts"
-import { count, findUnreadable, millis, name } from "./internal/Bounds.ts"
+import { count, millis } from "./internal/Bounds.ts"
 import type { Override } from "./machine/Circuit.ts"
 import { revisionOf } from "./sync/overrideAct.ts"
 
@@ -154,7 +153,7 @@ const Form = Schema.fromJsonString(Schema.Struct({ form: Schema.Int }))
 /** In characters. A breaker writes half a kilobyte to two, and more only for a rule of dozens of parts. */
 const maxTextLength = 65_536
 
-const Document = Schema.Struct({
+const Document = Schema.fromJsonString(Schema.Struct({
   form: Schema.Literal(form),
   version: count,
   time: millis,
@@ -162,15 +161,15 @@ const Document = Schema.Struct({
   generation: count,
   phase: Phase,
   override,
-  act: Schema.optionalKey(Schema.Struct({ kind: override, stamp: count, by: name })),
-  policy: name,
+  act: Schema.optionalKey(Schema.Struct({ kind: override, stamp: count, by: Schema.String })),
+  policy: Schema.String,
   evidence: Schema.Array(Counts),
-  failing: Schema.Array(Schema.Tuple([name, millis])),
+  failing: Schema.Array(Schema.Tuple([Schema.String, millis])),
   failingSince: Schema.optionalKey(millis),
-  writers: Schema.Array(Schema.Tuple([name, count]))
-})
+  writers: Schema.Array(Schema.Tuple([Schema.String, count]))
+}))
 
-const encode = Schema.encodeSync(Schema.fromJsonString(Document))
+const encode = Schema.encodeSync(Document)
 const decode = Schema.decodeUnknownEffect(Document)
 
 /**
@@ -197,8 +196,7 @@ export const toText = (record: CircuitRecord): string => {
  * release, with `Corrupt` for what is no record. A breaker leaves either alone and goes on by local judgement.
  *
  * What is read is bounded, so that nothing that stands in a store can hold up a process, or be counted on from until it
- * can't be written any more: 65,536 characters, numbers up to 2^50, names of 512 characters, 1,000 parts of a rule and
- * 1,000 probes, 100 entries in any other list.
+ * can't be written any more: 65,536 characters, numbers up to 2^52, 1,024 entries in a list.
  *
  * **Example** (What is no record)
  *
@@ -215,8 +213,7 @@ export const toText = (record: CircuitRecord): string => {
  * @since 0.1.0
  */
 export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord, CircuitStoreError> =>
-  text.length > maxTextLength ? Effect.fail(tooLong(key, text.length)) : parse(text).pipe(
-    Effect.flatMap((json) => decode(json)),
+  text.length > maxTextLength ? Effect.fail(tooLong(key, text.length)) : decode(text).pipe(
     Effect.map((
       { evidence, failing, generation, override, phase, policy, time, timeToLive, version, writers, ...more }
     ) => ({
@@ -255,18 +252,6 @@ export const fromText = (key: string, text: string): Effect.Effect<CircuitRecord
         ))
     )
   )
-
-/** Parses a text as JSON, as long as nothing in it is beyond what is read. */
-const parse = (text: string): Effect.Effect<unknown, Cause.UnknownError> =>
-  Effect.try({
-    try: () => {
-      const json: unknown = JSON.parse(text)
-      const unreadable = findUnreadable(json)
-      if (unreadable !== undefined) throw new RangeError(unreadable)
-      return json
-    },
-    catch: (cause) => new Cause.UnknownError(cause)
-  })
 
 const tooLong = (key: string, length: number): CircuitStoreError =>
   new CircuitStoreError({

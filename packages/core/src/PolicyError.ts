@@ -62,5 +62,60 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
   }
 }
 
+/**
+ * Returns the mistake of an option that nothing reads, for readers of options of their own: the message suggests a known
+ * name that differs by case or by one or two letters, says where the option belongs (`place`), or lists the known names.
+ *
+ * **Example** (A typo)
+ *
+ * ```ts
+ * import { unknownOption } from "@reclose/core/PolicyError"
+ *
+ * unknownOption({ path: "", name: "triprule", value: 1, known: ["tripRule", "jitter"] }).message
+ * // => `Unknown option "triprule". Did you mean "tripRule"?`
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const unknownOption = ({ known, name, path, place, value }: {
+  /** Where the option stands, such as `halfOpen`; empty for the whole. */
+  readonly path: string
+  readonly name: string
+  readonly value: unknown
+  readonly known: ReadonlyArray<string>
+  /** Where it belongs, as a sentence. */
+  readonly place?: string | undefined
+}): PolicyIssue => {
+  const similar = known.find((other) => isSimilar(name, other))
+  const advice = similar !== undefined
+    ? `. Did you mean ${JSON.stringify(similar)}?`
+    : `: ${place ?? `the options are ${known.join(", ")}`}`
+  return {
+    field: path === "" ? name : `${path}.${name}`,
+    value,
+    allowed: `one of ${known.join(", ")}`,
+    message: `Unknown option ${JSON.stringify(name)}${path === "" ? "" : ` in ${path}`}${advice}`
+  }
+}
+
+/** Whether two names differ in case alone, or by one or two letters that are missing, wrong or in excess. */
+const isSimilar = (name: string, other: string): boolean => {
+  const [a, b] = [name.toLowerCase(), other.toLowerCase()]
+  // What is as short as that differs from everything by two letters.
+  const most = Math.min(2, Math.floor(b.length / 3))
+  if (Math.abs(a.length - b.length) > most) return false
+  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    above = row
+  }
+  return (above[b.length] ?? 0) <= most
+}
+
 const sentence = ({ allowed, field, message, value }: PolicyIssue): string =>
   message ?? `${field} is ${value === undefined ? "missing" : showValue(value)}: it must be ${allowed}`

@@ -18,7 +18,7 @@ const policy = {
   key: { routes: ["/users/:id"], method: true },
   classify: { statuses: { "404": "Success", "5xx": "Failure" }, transport: "Failure", timeLimit: "SoftFailure" },
   settleOn: "headers",
-  timeLimits: { headers: "2 seconds", body: 5_000, bodyIdle: "1 second", unread: "1 second", call: "1 minute" },
+  timeLimits: { headers: "2 seconds", body: "5 seconds", bodyIdle: "1 second", unread: "1 second", call: "1 minute" },
   retry: {
     times: 1,
     delay: "10 millis",
@@ -79,7 +79,8 @@ describe("HttpPolicy", () => {
         "retry.budget.ratio"
       ])
       assert.include(error.message, `timeLimits.body is "2 days": it must be a duration from 1 millis to 1 day`)
-      assert.include(error.message, "timeLimit is an object: it must be one of key, classify, settleOn, timeLimits, ")
+      assert.include(error.message, `Unknown option "timeLimit". Did you mean "timeLimits"?`)
+      assert.include(error.message, "it must be a status such as 404, or a class such as 5xx")
     }))
 
   it.effect("mistakes in code are told in the same way", () =>
@@ -116,7 +117,7 @@ describe("HttpPolicy", () => {
     HTTP_CLASSIFY_TIME_LIMIT: "SoftFailure",
     HTTP_SETTLE_ON: "headers",
     HTTP_TIME_LIMITS_HEADERS: "2 seconds",
-    HTTP_TIME_LIMITS_BODY: "5000",
+    HTTP_TIME_LIMITS_BODY: "5 seconds",
     HTTP_TIME_LIMITS_BODY_IDLE: "1 second",
     HTTP_TIME_LIMITS_UNREAD: "1 second",
     HTTP_TIME_LIMITS_CALL: "1 minute",
@@ -155,6 +156,24 @@ describe("HttpPolicy", () => {
       assert.deepStrictEqual<unknown>(yield* fromEnv(environment), policy)
     }))
 
+  it.effect.each(["5000", "1.5"])("a duration of %s, without its unit, is a mistake in the environment and none in JSON", (text) =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(fromEnv({ HTTP_TIME_LIMITS_BODY: text }))
+      assert.match(error.message, /^timeLimits\.body is [\d.]+: it must be a duration with its unit .*, such as "5 seconds"$/)
+      assert.deepStrictEqual<unknown>(yield* HttpPolicy.fromJson({ timeLimits: { body: Number(text) } }), {
+        timeLimits: { body: Number(text) }
+      })
+    }))
+
+  it.effect("an unknown option of a policy in code names the one that was probably meant", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(inCode(JSON.parse(`{ "timeLimit": {}, "retry": { "tims": 1 } }`)))
+      assert.deepStrictEqual(error.message.split("\n").sort(), [
+        `Unknown option "timeLimit". Did you mean "timeLimits"?`,
+        `Unknown option "tims" in retry. Did you mean "times"?`
+      ])
+    }))
+
   it.effect("what has parts is one text, or a variable for each part, as the writer likes", () =>
     Effect.gen(function*() {
       const { HTTP_KEY: _, ...rest } = environment
@@ -177,7 +196,7 @@ describe("HttpPolicy", () => {
             const error = yield* Effect.flip(fromEnv(variables, path))
             assert.instanceOf(error, PolicyError)
             assert.deepStrictEqual(mistakes(error).map((found) => found.replaceAll(".", "_").toUpperCase()), [misspelt])
-            assert.match(error.message, /: it must be one of \w+(?:, \w+)+$/)
+            assert.match(error.message, /^Unknown option ".+"( in [\w.]+)?(\. Did you mean "\w+"\?|: the options are \w+(?:, \w+)+)$/)
           }
         }
       })

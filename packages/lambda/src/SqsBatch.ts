@@ -7,6 +7,7 @@ import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
 import type * as AwsLambda from "aws-lambda"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { DeadLetter } from "./DeadLetter.ts"
 import { type BatchSettings, runBatch } from "./internal/batch.ts"
@@ -248,9 +249,9 @@ const read = (
   }
   type Text = Duration.Input & string
   const time = (field: string, input: Duration.Input, least: Text, most: Text) => {
-    const millis = Duration.toMillis(Duration.fromInputUnsafe(input))
+    const millis = Option.match(Duration.fromInput(input), { onNone: () => Number.NaN, onSome: Duration.toMillis })
     if (!(millis >= Duration.toMillis(least) && millis <= Duration.toMillis(most))) {
-      issues.push({ field, value: input, allowed: `a duration from ${least} to ${most}` })
+      issues.push({ field, value: input, allowed: `a duration from ${least} to ${most}, such as "1 minute"` })
     }
     return millis
   }

@@ -1,25 +1,17 @@
 /**
- * Bounds of what is read from outside: records of stores, snapshots. They are far above what a breaker writes, and below
- * what a breaker that goes on counting from there could not write any more.
+ * Bounds of the snapshots that are read. They are far above what a breaker writes, and below what a breaker that goes on
+ * counting from there could not write any more.
  */
 import * as Schema from "effect/Schema"
 
 export const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 export const millis = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
-/** What a process or a rule is called. */
-export const name = Schema.String.check(Schema.isMaxLength(512))
-
 /** How many entries lists may have: some times what a breaker writes. */
 const maxEntries: Readonly<Record<string, number>> = {
-  blocks: 100,
   buckets: 100,
   circuits: 10_000_000,
-  evidence: 1_000,
-  failing: 100,
-  measured: 1_000,
-  probes: 1_000,
-  writers: 100
+  measured: 1_000
 }
 
 /** The largest number that is read. It leaves a counter as many steps again until a number is no exact integer. */

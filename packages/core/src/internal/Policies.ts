@@ -15,7 +15,13 @@ export interface Policies extends Limits {
   readonly forKey: (key: string) => MachinePolicy
 }
 
-export const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyError> =>
+/** Returns what makes policies ready. They draw from the random numbers of its own surroundings, at an update as well. */
+export const policyMaker: Effect.Effect<(policy: Policy) => Effect.Effect<Policies, PolicyError>> = Effect.map(
+  Effect.context<never>(),
+  (context) => (policy) => Effect.provideContext(makePolicies(policy), context)
+)
+
+const makePolicies = (policy: Policy): Effect.Effect<Policies, PolicyError> =>
   Effect.gen(function*() {
     const { base, maxKeys, patterns, sync } = yield* readPolicy(policy)
     const context = yield* Effect.context<never>()

@@ -3,7 +3,7 @@
  * policy is reported at once.
  */
 import * as Duration from "effect/Duration"
-import type { PolicyIssue } from "../PolicyError.ts"
+import { type PolicyIssue, unknownOption } from "../PolicyError.ts"
 
 /** Where mistakes are noted. */
 export interface Reading {
@@ -112,35 +112,9 @@ export const onlyKnown = (
 ): void => {
   for (const name of Object.keys(value)) {
     if (known.includes(name) || value[name] === undefined) continue
-    const allowed = `one of ${known.join(", ")}`
-    const elsewhere = Object.hasOwn(places, name) ? places[name] : undefined
-    const similar = known.find((other) => isSimilar(name, other))
-    const advice = similar !== undefined
-      ? `. Did you mean ${JSON.stringify(similar)}?`
-      : elsewhere !== undefined
-      ? `: ${elsewhere}`
-      : `: the options are ${known.join(", ")}`
-    const message = `Unknown option ${JSON.stringify(name)}${field === "" ? "" : ` in ${field}`}${advice}`
-    reading.issues.push({ field: at(field, name), value: value[name], allowed, message })
+    const place = Object.hasOwn(places, name) ? places[name] : undefined
+    reading.issues.push(unknownOption({ path: field, name, value: value[name], known, place }))
   }
-}
-
-/** Whether two names differ in case alone, or by one or two letters that are missing, wrong or in excess. */
-const isSimilar = (name: string, other: string): boolean => {
-  const [a, b] = [name.toLowerCase(), other.toLowerCase()]
-  // What is as short as that differs from everything by two letters.
-  const most = Math.min(2, Math.floor(b.length / 3))
-  if (Math.abs(a.length - b.length) > most) return false
-  let above = Array.from({ length: b.length + 1 }, (_, j) => j)
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (above[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      row.push(Math.min(replaced, (above[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
-    }
-    above = row
-  }
-  return (above[b.length] ?? 0) <= most
 }
 
 /** What is read from: an object whose fields may be anything. */

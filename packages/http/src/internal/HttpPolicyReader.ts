@@ -1,6 +1,6 @@
 /** Reads policies: the one place that holds fields, bounds and defaults. */
 import * as ConfigTree from "@reclose/core/ConfigTree"
-import { PolicyError, type PolicyIssue } from "@reclose/core/PolicyError"
+import { PolicyError, type PolicyIssue, unknownOption } from "@reclose/core/PolicyError"
 import type * as ConfigProvider from "effect/ConfigProvider"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -48,7 +48,17 @@ const inCode = (least: Span, most: Span) =>
     // Anything at all: `fromInput` answers none for what is no duration, and takes NaN for zero.
     (value): value is Duration.Input =>
       !Number.isNaN(value) && isWithin(Duration.fromInput(value as Duration.Input), least, most),
-    { expected: `a duration from ${least} to ${most}` }
+    { expected: `a duration from ${least} to ${most}, such as "5 seconds"` }
+  )
+
+/** A duration in a `ConfigProvider`: text, since a number may be meant as seconds. */
+const inConfig = (least: Span, most: Span) =>
+  Schema.Union([Schema.Finite, Schema.String]).check(
+    Schema.makeFilter(
+      (value) =>
+        (typeof value === "string" || value === 0) && isWithin(Duration.fromInput(value as Duration.Input), least, most),
+      { expected: `a duration with its unit from ${least} to ${most}, such as "5 seconds"` }
+    )
   )
 
 /** A duration in data: text, or milliseconds. */
@@ -138,14 +148,21 @@ const dataFields = <D extends Schema.Top>(duration: (least: Span, most: Span) =>
 
 const dataSchema = Schema.Struct(dataFields(inData))
 
+const configSchema = Schema.Struct(dataFields(inConfig))
+
 const codeSchema = Schema.Struct(dataFields(inCode))
 
 /** What is allowed, in the words of a policy where Schema has none for it. */
 const allowed = (issue: Leaf): string => {
   if (issue._tag === "MissingKey") return "given"
   if (issue._tag !== "UnexpectedKey" || issue.ast._tag !== "Objects") return defaultLeafHook(issue)
-  return `one of ${issue.ast.propertySignatures.map(({ name }) => String(name)).join(", ")}`
+  const known = issue.ast.propertySignatures.map(({ name }) => String(name))
+  // What has no names of its own is the record of statuses.
+  return known.length === 0 ? "a status such as 404, or a class such as 5xx" : `an option, one of ${known.join(", ")}`
 }
+
+/** The message of an unexpected key, from which the names of its neighbours are read. */
+const knownOptions = /^an option, one of (.*)$/
 
 const issueOf =
   (input: unknown) =>
@@ -153,11 +170,12 @@ const issueOf =
     const path = issue.path ?? []
     const at = (value: unknown, part: unknown): unknown =>
       typeof value === "object" && value !== null ? Reflect.get(value, String(part)) : undefined
-    return {
-      field: path.map(String).join("."),
-      value: path.reduce(at, input),
-      allowed: issue.message.replace(/^Expected /, "")
-    }
+    const field = path.map(String).join(".")
+    const value = path.reduce(at, input)
+    const known = knownOptions.exec(issue.message)?.[1]
+    if (known === undefined) return { field, value, allowed: issue.message.replace(/^Expected /, "") }
+    const name = String(path.at(-1))
+    return unknownOption({ path: path.slice(0, -1).map(String).join("."), name, value, known: known.split(", ") })
   }
 
 const format = makeFormatterStandardSchemaV1({ leafHook: allowed })
@@ -197,9 +215,14 @@ export const readPolicy = (policy: HttpPolicy): Effect.Effect<ValidPolicy, Polic
 /** The parts of a policy that keep what requests hold out of keys. */
 const hashed = ["credentials", "stale"] as const
 
-export const fromJson = (json: unknown): Effect.Effect<HttpPolicy, PolicyError> =>
+export const fromJson = (json: unknown): Effect.Effect<HttpPolicy, PolicyError> => decode(dataSchema, json)
+
+const decode = (
+  schema: typeof dataSchema | typeof configSchema,
+  json: unknown
+): Effect.Effect<HttpPolicy, PolicyError> =>
   Effect.suspend(() => {
-    const read = Schema.decodeUnknownResult(dataSchema, options)(json)
+    const read = Schema.decodeUnknownResult(schema, options)(json)
     // Durations have been checked one by one, so they are what the type says.
     return Result.isFailure(read)
       ? Effect.fail(policyError(read.failure, json))
@@ -227,7 +250,7 @@ const shapeOf = (ast: SchemaAST.AST): ConfigTree.Shape => {
 }
 
 export const config = (path: string): Effect.Effect<HttpPolicy, PolicyError | ConfigProvider.SourceError> =>
-  Effect.flatMap(ConfigTree.read(path, shapeOf(dataSchema.ast)), fromJson)
+  Effect.flatMap(ConfigTree.read(path, shapeOf(configSchema.ast)), (json) => decode(configSchema, json))
 
 const complete = (policy: HttpPolicy): ValidPolicy => ({
   key: toKey(policy.key),

@@ -4,7 +4,7 @@ import type { CircuitEvent, Transition } from "@reclose/core/CircuitEvent"
 import type { CallCounts, CircuitState } from "@reclose/core/CircuitState"
 import * as Option from "effect/Option"
 import type { Metrics } from "./EmbeddedFormat.ts"
-import { isMismatch, type StoreFailure, toStoreFailure, toWritten, type WrittenFailure } from "./storeFailures.ts"
+import { type StoreFailure, toMismatch, toStoreFailure, toWritten, type WrittenFailure } from "./storeFailures.ts"
 
 type Counts = { -readonly [Name in MetricName]: number }
 
@@ -80,12 +80,6 @@ export class CircuitTally {
       }
       case "StoreFailed": {
         const failure = toStoreFailure(event)
-        if (isMismatch(failure)) {
-          // The store has answered, so it does not fail for this circuit any more.
-          this.failing.delete(event.key)
-          this.mismatched.set(event.key, failure)
-          return
-        }
         this.failing.set(event.key, failure)
         this.failed.set(event.key, failure)
         return
@@ -93,10 +87,15 @@ export class CircuitTally {
       case "StoreRecovered":
         this.failing.delete(event.key)
         return
+      case "RecordMismatch":
+        // It lasts as long as a rollout, and is no outage.
+        this.mismatched.set(event.key, toMismatch(event))
+        return
       case "KeyForgotten":
         this.told.delete(event.key)
         this.failing.delete(event.key)
         return
+      case "RecordMatched":
       case "Overridden":
       case "PolicyUpdated":
       case "ClassifierFailed":

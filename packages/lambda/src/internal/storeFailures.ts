@@ -28,14 +28,12 @@ export const toStoreFailure = (
   message: shorten(cause instanceof CircuitStoreError ? cause.message : String(cause))
 })
 
-const shorten = (text: string): string => text.length <= maxMessage ? text : `${text.slice(0, maxMessage - 1)}…`
+/** What a mismatch says: the store did what it was asked, and holds a record that this process does not use. */
+export const toMismatch = (
+  { cause, reason }: Extract<CircuitEvent, { readonly _tag: "RecordMismatch" }>
+): StoreFailure => ({ operation: cause.operation, reason, message: shorten(cause.message) })
 
-/**
- * Whether the store did what it was asked, and holds a record that this process does not use: counted under another trip
- * rule, or written by another release. It lasts as long as a rollout, and is no outage.
- */
-export const isMismatch = ({ reason }: StoreFailure): boolean =>
-  reason === "ForeignPolicy" || reason === "ForeignVersion"
+const shorten = (text: string): string => text.length <= maxMessage ? text : `${text.slice(0, maxMessage - 1)}…`
 
 /** Groups events of one name by operation and reason: at most five groups, in the order in which they came. */
 export const toWritten = (

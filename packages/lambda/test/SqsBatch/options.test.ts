@@ -21,10 +21,10 @@ describe("options that can't be", () => {
       assert.instanceOf(error, PolicyError)
       assert.deepStrictEqual(error.message.split("\n"), [
         "concurrency is 0: it must be a whole number from 1 to 1,000",
-        `deadlineMargin is "1 hour": it must be a duration from 0 millis to 15 minutes`,
-        `retention is "1 second": it must be a duration from 1 minute to 14 days`,
+        `deadlineMargin is "1 hour": it must be a duration from 0 millis to 15 minutes, such as "1 minute"`,
+        `retention is "1 second": it must be a duration from 1 minute to 14 days, such as "1 minute"`,
         "renew.maxReceiveCount is 1: it must be a whole number from 2 to 1,000",
-        `renew.maxAge is "1 second": it must be a duration from 1 minute to 365 days`
+        `renew.maxAge is "1 second": it must be a duration from 1 minute to 365 days, such as "1 minute"`
       ])
     }
   })
