@@ -173,8 +173,15 @@ export const plan = (
     (!isForeign || failing.length === 0)
   const tells = mayTell && (standing.failed || (overrules && SharedEvidence.hasHits(standing.reports)) ||
     SharedEvidence.isWorthTelling(policy.tripRule, standing.reports, counts, failing.length > 0))
-  const evidence = tells
-    ? SharedEvidence.add(policy.tripRule, counts, standing.reports, storeNow, (time) => time - at + storeNow)
+  // Nothing that is too old is written again, whatever the write is for.
+  const evidence = tells || counts.length > 0
+    ? SharedEvidence.add(
+      policy.tripRule,
+      counts,
+      tells ? standing.reports : [],
+      storeNow,
+      (time) => time - at + storeNow
+    )
     : counts
   const others = record?.writers.some(([writer]) => writer !== process) === true
   const isHeard = storeNow >= failingSince + hearing || !SharedEvidence.needsSuccesses(policy.tripRule)

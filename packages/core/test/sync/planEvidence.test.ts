@@ -24,6 +24,14 @@ describe("evidence", () => {
     assert.deepInclude(next, { evidence: counted(5), failing: [["me", ahead]], generation: 0 })
   })
 
+  it("that is too old is not written again, whatever the write is for", () => {
+    const tripRule = { _tag: "Failures", failures: 9, span: 20_000 } as const
+    const now = ahead / 2_000
+    const evidence = [{ _tag: "Time", buckets: [[now - 12, 4, 4], [now - 2, 1, 1]] }] as const
+    const situation = { policy: policyOf(tripRule), standing: { rewrites: true }, record: { evidence } }
+    assert.deepStrictEqual(planned(situation).next?.evidence, [{ _tag: "Time", buckets: [[now - 2, 1, 1]] }])
+  })
+
   it("opens the circuit for all where it is enough and others have written", () => {
     const writers = [["me", 1], ["other", 1]] as const
     const situation = { standing: { reports: [failures(1)] }, record: { ...heard, evidence: counted(2), writers } }
