@@ -40,6 +40,8 @@ export class StoreHealth {
   /** Notes an answer. The store has recovered once each operation that had failed has been answered. */
   answered({ key }: CircuitEntry, shared: SharedCircuit, operation: "read" | "replace"): void {
     const wasFailing = shared.isFailing
+    // A store that answers reads again may write again, too: it is asked once, at once.
+    if (operation === "read" && shared.readFailed) shared.retryAt = Number.NEGATIVE_INFINITY
     if (operation === "read") shared.readFailed = false
     else shared.writeFailed = false
     if (!wasFailing || shared.isFailing) return
