@@ -29,7 +29,7 @@ const broken: ReadonlyArray<readonly [what: string, seeds: ReadonlyArray<number>
   ["an opening is announced during a first read", [34_888, 36_290, 46_687], none],
   ["a wall clock is set during a first read", [5_766, 37_394], none],
   ["a clock stands still between a failure and its report", [1_066_363], none],
-  ["an override is read by a process that has counts to write", [165], new Set(["operates"])],
+  ["an override is read by a process that could not write an act for long", [165], new Set(["operates"])],
   ["an opening is read by a process whose writes fail", [70], new Set(["operates"])],
   ["a circuit is forced open that a process has only reset", [8], new Set(["operates"])]
 ]

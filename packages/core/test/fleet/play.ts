@@ -13,7 +13,7 @@ export const play = (scenario: Scenario): string | undefined => {
   const fleet = new Fleet({ ...scenario, isPatient, hears })
   fleet.world.hasFractions = disasters.has("fractions")
   // So that a clock that is set back by hours does not come to its beginning.
-  fleet.store.ahead = disasters.size > 0 ? 1_000_000_000 : 0
+  fleet.store.ahead = 1_000_000_000
   const watch = new Watch(fleet, scenario)
   try {
     for (let i = 0; i < scenario.processes; i++) fleet.start(i < scenario.bad)

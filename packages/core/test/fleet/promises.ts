@@ -10,6 +10,8 @@ import type { Scenario } from "./scenario.ts"
 const learns = { push: 1500, poll: 4000 }
 /** The same for an override. */
 const obeys = { push: 500, poll: 3000 }
+/** The longest pause between two tries of a write that fails. */
+const retries = 26_000
 /** How long after a fault a process may still act on what it could not tell or learn. */
 export const excused = 12_000
 /** How long an opening and a trial last at most. */
@@ -139,7 +141,11 @@ export class Watch {
       const isExcused = store.isDenying || call.at - startedAt < 1000 ||
         call.at - Math.max(link.faultedAt, lostAt, deniedAt) < excused
       if (call.isProbe || link.isCut || isExcused || call.override !== "None") continue
-      const hasActed = acts.some(({ at, process }) => process === call.process && at > call.at - learns[way])
+      // An act that could not be written for long holds in its process until it is.
+      const isTelling = call.at - link.faultedAt < retries
+      const hasActed = acts.some(({ at, process }) =>
+        process === call.process && (isTelling || at > call.at - learns[way])
+      )
       if (hasActed) continue
       const forced = this.known(call.at - obeys[way], call.at)
       if (forced.length > 0 && forced.every(({ record }) => record.override === "ForcedOpen")) {
