@@ -173,6 +173,7 @@ export class Exchange {
       if (isUrgent && tries < triesAtOnce) {
         return this.write(entry, shared, purpose, tries + 1)
       }
+      this.adoptOverride(entry, shared)
       shared.delays++
       return Effect.succeed(undefined)
     })

@@ -31,6 +31,7 @@ const broken: ReadonlyArray<readonly [what: string, seeds: ReadonlyArray<number>
   ["a clock stands still between a failure and its report", [1_066_363], none],
   ["an override is read by a process that could not write an act for long", [165], new Set(["operates"])],
   ["an opening is read by a process whose writes fail", [70], new Set(["operates"])],
+  ["an override comes with the answer to a write that came too late", [869], new Set(["operates"])],
   ["a circuit is forced open that a process has only reset", [8], new Set(["operates"])]
 ]
 

@@ -118,7 +118,7 @@ export const disasterMutants: ReadonlyArray<
     "writes counts before it takes over an override",
     ["operates"],
     replaced(Exchange.prototype, "adoptOverride", () => () => undefined),
-    160
+    395
   ],
   [
     "keeps a restored circuit to itself",
@@ -162,12 +162,6 @@ export const disasterMutants: ReadonlyArray<
     "writes again as soon as it has read",
     ["readsOnly"],
     replaced(StoreHealth.prototype, "delay", () => () => 1)
-  ],
-  [
-    "learns nothing while it may not write",
-    ["operates"],
-    replaced(Exchange.prototype, "learnOnly", () => () => undefined),
-    65
   ],
   [
     "reads anew for each message that it does not understand",

@@ -93,6 +93,8 @@ export class Watch {
       if (duration < 3000 / 2 || duration > maxOpen) return `an opening lasts ${duration} milliseconds`
       this.durations.set(generation, duration)
     }
+    // An opening that a store has lost, or that is restored, is written again as it was.
+    if (!keepsOrder(this.scenario.disasters)) return undefined
     const durations = [...this.durations.values()]
     return durations.length > 2 && durations.every((duration) => duration === durations[0])
       ? `all ${durations.length} openings last ${durations[0] ?? 0} milliseconds`
