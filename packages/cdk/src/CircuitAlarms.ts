@@ -60,7 +60,8 @@ const onceInFiveMinutes = { threshold: 1, period: minute, datapointsToAlarm: 1, 
 const thriceInAnHour = { threshold: 3, period: hour, datapointsToAlarm: 1, evaluationPeriods: 1 }
 
 const kindsOf = (of: Of) => {
-  const metric = (name: CircuitMetrics.MetricName) => (period: Duration) => CircuitMetrics.metric(name, { ...of, period })
+  const metric = (name: CircuitMetrics.MetricName) => (period: Duration) =>
+    CircuitMetrics.metric(name, { ...of, period })
   const { circuitReopened, openCircuits, recoveryFailed, storeFailures } = CircuitMetrics.names
   return {
     opened: {
@@ -167,7 +168,9 @@ export class CircuitAlarms extends Construct {
     // The keys of a literal are what its type says.
     this.alarms = (Object.keys(kinds) as Array<KindName>).flatMap((name) => {
       const settings = props[name] ?? {}
-      return settings === false ? [] : [makeAlarm(this, name, kinds[name], settings, { about, alarmActions, okActions })]
+      return settings === false
+        ? []
+        : [makeAlarm(this, name, kinds[name], settings, { about, alarmActions, okActions })]
     })
   }
 }

@@ -19,8 +19,11 @@ describe("the alarms", () => {
   const Dimensions = [{ Name: "service", Value: "worker" }]
   const common = { ComparisonOperator: "GreaterThanOrEqualToThreshold", TreatMissingData: "notBreaching" }
   const metric = (MetricName: string, Period: number) => ({ MetricName, Namespace: "Reclose", Dimensions, Period })
-  const datapoints = (DatapointsToAlarm: number, EvaluationPeriods: number) => ({ DatapointsToAlarm, EvaluationPeriods })
-  const withoutWords = ({ AlarmDescription: _, ...rest }: Record<string, unknown>) => rest
+  const datapoints = (DatapointsToAlarm: number, EvaluationPeriods: number) => ({
+    DatapointsToAlarm,
+    EvaluationPeriods
+  })
+  const withoutWords = ({ AlarmDescription: _AlarmDescription, ...rest }: Record<string, unknown>) => rest
 
   it("go off when a circuit rejects, recoveries fail, circuits open again and again, or the store fails", () => {
     assert.deepStrictEqual(inStack({ opened: false }).map(withoutWords), [
@@ -124,7 +127,10 @@ describe("the alarms", () => {
   it.each([
     [{ evaluationPeriods: 0 }, "opened.evaluationPeriods is 0"],
     [{ evaluationPeriods: 1_441 }, "1441 periods of 60 seconds may last a day at most"],
-    [{ datapointsToAlarm: 6 }, "opened.datapointsToAlarm is 6: it has to be a whole number from 1 to evaluationPeriods, 5"],
+    [
+      { datapointsToAlarm: 6 },
+      "opened.datapointsToAlarm is 6: it has to be a whole number from 1 to evaluationPeriods, 5"
+    ],
     [{ datapointsToAlarm: 0 }, "opened.datapointsToAlarm is 0"]
   ])("refuse datapoints that CloudWatch would refuse: %o", (opened, message) => {
     assert.throws(() => inStack({ opened }), message)

@@ -95,7 +95,8 @@ describe("the dashboard", () => {
     const [open] = inStack()
     assert.strictEqual(open?.properties.stacked, true)
     assert.deepInclude(open?.properties.metrics?.[0]?.[0], {
-      expression: `SEARCH('{"Reclose","service","circuit"} MetricName="OpenCircuits" "service"="worker"', 'Maximum', 60)`
+      expression:
+        `SEARCH('{"Reclose","service","circuit"} MetricName="OpenCircuits" "service"="worker"', 'Maximum', 60)`
     })
   })
 

@@ -2,7 +2,11 @@ import {
   type Breaker,
   CircuitBreaker,
   type CircuitOpen,
+  type CircuitState,
+  type CircuitStateSchema,
   CircuitStore,
+  type CircuitStoreError,
+  type CommandResult,
   Outcome,
   type PolicyError,
   withBreaker
@@ -127,8 +131,12 @@ describe("a breaker's handle", () => {
   })
 
   test("refuses keys as typed errors, and isolates for as long as a scope", () => {
-    expect(breaker.forceOpen("quotes")).type.toBe<Effect.Effect<void, PolicyError>>()
-    expect(breaker.reset("quotes")).type.toBe<Effect.Effect<void, PolicyError>>()
+    expect(breaker.forceOpen("quotes")).type.toBe<Effect.Effect<CommandResult, PolicyError>>()
+    expect(breaker.reset("quotes")).type.toBe<Effect.Effect<CommandResult, PolicyError>>()
+    expect(breaker.remove("quotes")).type.toBe<Effect.Effect<CommandResult, PolicyError>>()
+    expect<typeof CircuitStateSchema.Type>().type.toBeAssignableTo<CircuitState>()
+    expect<CircuitState>().type.toBeAssignableTo<typeof CircuitStateSchema.Type>()
+    expect(breaker.listStored("payments/")).type.toBe<Stream.Stream<CircuitState, CircuitStoreError>>()
     expect(breaker.isolate("quotes")).type.toBe<Effect.Effect<void, PolicyError, Scope.Scope>>()
     expect(Effect.scoped(breaker.isolate("quotes"))).type.toBe<Effect.Effect<void, PolicyError>>()
   })

@@ -156,14 +156,20 @@ describe("HttpPolicy", () => {
       assert.deepStrictEqual<unknown>(yield* fromEnv(environment), policy)
     }))
 
-  it.effect.each(["5000", "1.5"])("a duration of %s, without its unit, is a mistake in the environment and none in JSON", (text) =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(fromEnv({ HTTP_TIME_LIMITS_BODY: text }))
-      assert.match(error.message, /^timeLimits\.body is [\d.]+: it must be a duration with its unit .*, such as "5 seconds"$/)
-      assert.deepStrictEqual<unknown>(yield* HttpPolicy.fromJson({ timeLimits: { body: Number(text) } }), {
-        timeLimits: { body: Number(text) }
+  it.effect.each(["5000", "1.5"])(
+    "a duration of %s, without its unit, is a mistake in the environment and none in JSON",
+    (text) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(fromEnv({ HTTP_TIME_LIMITS_BODY: text }))
+        assert.match(
+          error.message,
+          /^timeLimits\.body is [\d.]+: it must be a duration with its unit .*, such as "5 seconds"$/
+        )
+        assert.deepStrictEqual<unknown>(yield* HttpPolicy.fromJson({ timeLimits: { body: Number(text) } }), {
+          timeLimits: { body: Number(text) }
+        })
       })
-    }))
+  )
 
   it.effect("an unknown option of a policy in code names the one that was probably meant", () =>
     Effect.gen(function*() {
@@ -196,7 +202,10 @@ describe("HttpPolicy", () => {
             const error = yield* Effect.flip(fromEnv(variables, path))
             assert.instanceOf(error, PolicyError)
             assert.deepStrictEqual(mistakes(error).map((found) => found.replaceAll(".", "_").toUpperCase()), [misspelt])
-            assert.match(error.message, /^Unknown option ".+"( in [\w.]+)?(\. Did you mean "\w+"\?|: the options are \w+(?:, \w+)+)$/)
+            assert.match(
+              error.message,
+              /^Unknown option ".+"( in [\w.]+)?(\. Did you mean "\w+"\?|: the options are \w+(?:, \w+)+)$/
+            )
           }
         }
       })

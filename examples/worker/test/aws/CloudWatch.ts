@@ -148,7 +148,11 @@ export const makeCloudWatch = (
     periodMillis: period * 1000
   })
 
-  const rulesOf = (alarm: typeof OfMetric.Type | typeof OfExpression.Type, period: number, values: Values): AlarmRules => ({
+  const rulesOf = (
+    alarm: typeof OfMetric.Type | typeof OfExpression.Type,
+    period: number,
+    values: Values
+  ): AlarmRules => ({
     periodMillis: period * 1000,
     evaluationPeriods: alarm.EvaluationPeriods,
     datapointsToAlarm: alarm.DatapointsToAlarm,

@@ -43,7 +43,7 @@ export const disastersOf = (seed: number): ReadonlySet<Disaster> => {
 export const keepsOrder = (struck: ReadonlySet<Disaster>): boolean =>
   [...struck].every((disaster) => disaster === "fractions" || disaster === "jitters")
 
-export const acts: ReadonlyArray<Act> = ["forceOpen", "forceClosed", "disable", "metricsOnly", "release", "reset"]
+const acts: ReadonlyArray<Act> = ["forceOpen", "forceClosed", "disable", "metricsOnly", "release", "reset"]
 
 /** Has one of the scenario's disasters strike. */
 export const strike = (fleet: Fleet, scenario: Scenario): void => {

@@ -56,7 +56,8 @@ const inConfig = (least: Span, most: Span) =>
   Schema.Union([Schema.Finite, Schema.String]).check(
     Schema.makeFilter(
       (value) =>
-        (typeof value === "string" || value === 0) && isWithin(Duration.fromInput(value as Duration.Input), least, most),
+        (typeof value === "string" || value === 0) &&
+        isWithin(Duration.fromInput(value as Duration.Input), least, most),
       { expected: `a duration with its unit from ${least} to ${most}, such as "5 seconds"` }
     )
   )
