@@ -192,18 +192,38 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
 
     // One after the other: what one invocation has listed is out of date where another one has told of what came after.
     const telling = yield* Semaphore.make(1)
+    // A function of the program that throws, or names a circuit by what is no text, costs no metric: the key stands for it.
+    let misnamed: { readonly key: string; readonly cause: unknown } | undefined
+    let hasWarned = false
+    const nameOf = (key: string): string | undefined => {
+      try {
+        const name: unknown = circuit(key)
+        if (name === undefined || typeof name === "string") return name
+        misnamed = { key, cause: new TypeError(`it returned ${typeof name}: return a text, or undefined for no line`) }
+      } catch (cause) {
+        misnamed = { key, cause }
+      }
+      return key
+    }
+    const warnOnce = Effect.suspend(() => {
+      if (misnamed === undefined || hasWarned) return Effect.void
+      hasWarned = true
+      const { cause, key } = misnamed
+      return Effect.logWarning(`the option circuit of EmbeddedMetrics failed for ${JSON.stringify(key)}`, cause)
+    })
     const taken = telling.withPermit(Effect.gen(function*() {
       // Looking may find that a trial is over, which is an event.
       const states = yield* breaker.list
       yield* drained
       return tally.take(states, {
-        label: (key) => Option.map(Option.fromUndefinedOr(circuit(key)), toDimensionValue),
+        label: (key) => Option.map(Option.fromUndefinedOr(nameOf(key)), toDimensionValue),
         maxCircuits
       })
     }))
 
     const emit = Effect.gen(function*() {
       const { circuits, leftOut, notes, service } = yield* taken
+      yield* warnOnce
       const timestamp = yield* Clock.currentTimeMillis
       if (service === undefined) return
       const base = { timestamp, namespace: options.namespace ?? namespace }

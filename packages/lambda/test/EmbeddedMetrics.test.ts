@@ -331,6 +331,22 @@ describe("how much is written", () => {
       assert.strictEqual((yield* invoke(trip())).lines.length, 1)
     }))
 
+  it.effect.each<[string, (key: string) => string | undefined]>([
+    ["throws", () => {
+      throw new Error("broken")
+    }],
+    // As JavaScript may.
+    ["returns what is no text", () => 7 as unknown as string]
+  ])("are written under the key where the function that names circuits %s", ([, circuit]) =>
+    Effect.gen(function*() {
+      const { invoke } = yield* start({ circuit })
+      for (let i = 0; i < 2; i++) {
+        const written = yield* invoke(succeed())
+        assert.deepInclude(written.service, { CallsSucceeded: 1 })
+        assert.deepInclude(written.circuit("quotes"), { CallsSucceeded: 1 })
+      }
+    }))
+
   it.effect("may leave out circuits, and add up those of one name", () =>
     Effect.gen(function*() {
       const { invoke } = yield* start({
