@@ -61,7 +61,7 @@ const happen = (fleet: Fleet, scenario: Scenario): void => {
   const { clock } = someone()
   if (random.chance(0.3)) return clock.set(random.between(-100_000, 100_000))
   const millis = random.between(100, 20_000)
-  // Either its machine was asleep, or somebody set a clock back that nobody should.
+  // Either its machine was asleep, or a clock was set back that must never be.
   if (random.chance(0.7)) world.pass(millis)
   clock.fallBehind(millis)
   fleet.stoodStillAt = world.now()
