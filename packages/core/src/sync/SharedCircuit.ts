@@ -159,6 +159,10 @@ export class SharedCircuit {
     next.seen = this.seen
     next.base = this.base
     next.act = this.act
+    // The same store: what it failed at was published already.
+    next.readFailed = this.readFailed
+    next.writeFailed = this.writeFailed
+    next.delays = this.delays
     if (restored !== undefined) {
       next.counted = beginRestored(restored)
       next.counts = true

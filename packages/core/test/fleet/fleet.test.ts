@@ -32,6 +32,7 @@ const broken: ReadonlyArray<readonly [what: string, seeds: ReadonlyArray<number>
   ["an override is read by a process that could not write an act for long", [165], new Set(["operates"])],
   ["an opening is read by a process whose writes fail", [70], new Set(["operates"])],
   ["an override comes with the answer to a write that came too late", [869], new Set(["operates"])],
+  ["a circuit is restored while the store denies writes", [4_795], new Set(["fractions", "restores", "readsOnly"])],
   ["a circuit is forced open that a process has only reset", [8], new Set(["operates"])]
 ]
 
