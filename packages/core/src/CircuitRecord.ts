@@ -150,7 +150,7 @@ const form = 1
 
 const Form = Schema.fromJsonString(Schema.Struct({ form: Schema.Int }))
 
-/** In characters. A breaker writes half a kilobyte to two, and more only for a rule of dozens of parts. */
+/** In characters. A breaker writes half a kilobyte to two, and a third of this for the largest rule that a policy may have. */
 const maxTextLength = 65_536
 
 const Document = Schema.fromJsonString(Schema.Struct({
@@ -173,19 +173,12 @@ const encode = Schema.encodeSync(Document)
 const decode = Schema.decodeUnknownEffect(Document)
 
 /**
- * Returns the record as text, half a kilobyte to two. Throws a `RangeError` for one of more than 65,536 characters, which no
- * breaker would read: that of a trip rule with hundreds of parts.
+ * Returns the record as text, half a kilobyte to two.
  *
  * @category codecs
  * @since 0.1.0
  */
-export const toText = (record: CircuitRecord): string => {
-  const text = encode({ form, ...record })
-  if (text.length <= maxTextLength) return text
-  throw new RangeError(
-    `the record is ${text.length} characters long, and at most ${maxTextLength} are stored: give the trip rule fewer parts`
-  )
-}
+export const toText = (record: CircuitRecord): string => encode({ form, ...record })
 
 /**
  * Reads a record that was held for a key.

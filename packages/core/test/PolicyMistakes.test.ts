@@ -116,6 +116,16 @@ describe("a trip rule", () => {
       assert.deepStrictEqual(yield* mistakes({ tripRule }), { [field]: allowed })
     }))
 
+  it.effect("of 64 rules in all is none, and of 65 is a mistake", () =>
+    Effect.gen(function*() {
+      const of = (count: number) => TripRule.any(Array.from({ length: count }, () => consecutive))
+      const full = [of(16), of(16), of(16), of(15)]
+      assert.deepStrictEqual(yield* mistakes({ tripRule: TripRule.any([...full, consecutive]) }), {})
+      assert.deepStrictEqual(yield* mistakes({ tripRule: TripRule.any([...full, consecutive, consecutive]) }), {
+        tripRule: "made of at most 64 rules, and it is made of 65"
+      })
+    }))
+
   it.effect("of 16 rules, nested five deep, with a minimum of calls as large as its window, is none", () =>
     Effect.gen(function*() {
       const rate = TripRule.failureRate({ window: 10, minimumCalls: 10 })

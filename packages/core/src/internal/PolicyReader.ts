@@ -9,7 +9,7 @@ import { contains, intersect } from "./KeyPattern.ts"
 import { isUsable } from "./OpenDuration.ts"
 import * as Reader from "./Reader.ts"
 import { complete, type Field, field, type Input, option, type Read } from "./Reader.ts"
-import { readRule } from "./RuleReader.ts"
+import { readTripRule } from "./RuleReader.ts"
 
 /** How long openings last, before cap and jitter; a schedule is asked for its delays. */
 export type OpenDuration =
@@ -84,7 +84,7 @@ const openDuration: Reader.Reader<OpenDuration> = {
   }
 }
 
-const tripRule: Reader.Reader<Rule> = { allowed: "a TripRule", instruction: "a TripRule", read: readRule }
+const tripRule: Reader.Reader<Rule> = { allowed: "a TripRule", instruction: "a TripRule", read: readTripRule }
 
 /** The fields of a key's policy, but for `halfOpen`. */
 export const keyFields = {

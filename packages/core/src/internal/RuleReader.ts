@@ -1,5 +1,5 @@
 /** Reads trip rules, from code, JSON and Config alike. */
-import type { Rule, Window } from "../machine/Rule.ts"
+import { leaves, type Rule, type Window } from "../machine/Rule.ts"
 import * as Reader from "./Reader.ts"
 
 const count = Reader.integer(1, 1_000_000)
@@ -40,8 +40,18 @@ export const ruleFields = {
 
 const maxDepth = 5
 const maxRules = 16
+/** How many rules without rules of their own a trip rule may be made of: each is counted by itself, in memory and in stores. */
+const maxParts = 64
 
-export const readRule = (value: unknown, field: string, reading: Reader.Reading, depth = 1): Rule | undefined => {
+export const readTripRule = (value: unknown, field: string, reading: Reader.Reading): Rule | undefined => {
+  const rule = readRule(value, field, reading)
+  const parts = rule === undefined ? 0 : leaves(rule).length
+  if (parts <= maxParts) return rule
+  reading.issues.push({ field, value, allowed: `made of at most ${maxParts} rules, and it is made of ${parts}` })
+  return undefined
+}
+
+const readRule = (value: unknown, field: string, reading: Reader.Reading, depth = 1): Rule | undefined => {
   const input = Reader.record(value, field, reading)
   const tag = input["_tag"]
   if (tag === "Any" || tag === "All") return readRules(tag, input, field, reading, depth)
