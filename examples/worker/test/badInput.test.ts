@@ -183,7 +183,7 @@ describe.concurrent("settings with mistakes", { timeout }, () => {
         /ALLOWED_ORIGINS holds "api\.example"/,
         /circuits\.openDuration/,
         /circuits\.tripRule\.failures/,
-        /http\.timeLimits\.header/,
+        /http: Unknown option "header" in timeLimits\. Did you mean "headers"\?/,
         /http\.retry\.times/
       ])
     }).pipe(Effect.scoped))
