@@ -244,23 +244,13 @@ const makeWith = Effect.fnUntraced(function*(
         })
       ))
 
-  /** A circuit as the store knows it; undefined for one whose record can't be read. */
-  const storedState = (key: string): Effect.Effect<CircuitState | undefined> =>
-    Effect.map(
-      sharing === undefined ? Effect.undefined : sharing.look(key),
-      (seen) => seen?.record === undefined ? undefined : readState(engine.look(key, seen), engine.at())
-    )
-
   const listStored: Breaker["listStored"] = (prefix = "") =>
-    store === undefined
+    sharing === undefined
       ? Stream.unwrap(Effect.map(
         breaker.list,
         (states) => Stream.fromIterable(states.filter(({ key }) => key.startsWith(prefix)))
       ))
-      : store.list(prefix).pipe(
-        Stream.mapEffect(storedState, { concurrency: 16 }),
-        Stream.filter((state) => state !== undefined)
-      )
+      : sharing.list(prefix, (key, seen) => readState(engine.look(key, seen), engine.at()))
 
   const stateOf = (entry: CircuitEntry): CircuitState => {
     engine.run(entry, { _tag: "Tick" })

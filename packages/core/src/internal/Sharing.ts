@@ -6,8 +6,10 @@
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Random from "effect/Random"
+import type * as Stream from "effect/Stream"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { CircuitRegister, Seen } from "../CircuitStore.ts"
+import type { CircuitStoreError } from "../CircuitStoreError.ts"
 import type { Circuit } from "../machine/Circuit.ts"
 import type { Event, Permit, PhaseChange, Rejection } from "../machine/Step.ts"
 import type { Outcome } from "../Outcome.ts"
@@ -48,6 +50,11 @@ export interface Sharing {
   readonly acquire: (key: string) => Effect.Effect<CircuitEntry | undefined>
   /** What the store holds of a key that only somebody looks at. Undefined if it doesn't say so in time. */
   readonly look: (key: string) => Effect.Effect<Seen | undefined>
+  /** What `toState` makes of each circuit that the store holds, but for records that have expired or can't be read. */
+  readonly list: <A>(
+    prefix: string,
+    toState: (key: string, seen: Seen) => A
+  ) => Stream.Stream<A, CircuitStoreError>
   /** Begins to share a circuit as the store knows it. */
   readonly begin: (entry: CircuitEntry, seen: Seen | undefined) => void
   /** Rests a circuit on a record that was just read. */

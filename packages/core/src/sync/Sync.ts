@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import type { Change, CircuitRegister, Seen } from "../CircuitStore.ts"
+import type { CircuitStoreError } from "../CircuitStoreError.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { SyncPolicy } from "../internal/PolicyReader.ts"
 import type { Host, Lease, Restore, Share, Sharing } from "../internal/Sharing.ts"
@@ -18,7 +19,7 @@ import { Exchange, type Fork } from "./Exchange.ts"
 import { FirstUse } from "./FirstUse.ts"
 import { Leasing } from "./Leasing.ts"
 import { revisionOf } from "./overrideAct.ts"
-import type { Settlement, Steering } from "./Plan.ts"
+import { isExpired, type Settlement, type Steering } from "./Plan.ts"
 import type { SharedCircuit } from "./SharedCircuit.ts"
 import { storeFailed } from "./StoreHealth.ts"
 
@@ -31,7 +32,11 @@ const forgotten = 10
 /** How many announcements of a circuit are read at once within `flushEvery`. What follows may wait so long. */
 const hurried = 10
 
+/** How many records an operator's list reads at once. */
+const listedAtOnce = 16
+
 export class Sync implements Sharing {
+  private readonly store: CircuitRegister
   private readonly exchange: Exchange
   private readonly firstUse: FirstUse
   private readonly leasing: Leasing
@@ -54,6 +59,7 @@ export class Sync implements Sharing {
     this.exchange = new Exchange(process, store, options.host, options.policy, fork, options.random)
     this.firstUse = new FirstUse(this.exchange, options.host, fork)
     this.leasing = new Leasing(this.exchange, options.host, fork)
+    this.store = store
     this.changes = store.changes
     this.host = options.host
     this.context = options.context
@@ -75,6 +81,19 @@ export class Sync implements Sharing {
 
   look(key: string): Effect.Effect<Seen | undefined> {
     return this.firstUse.look(key)
+  }
+
+  list<A>(prefix: string, toState: (key: string, seen: Seen) => A): Stream.Stream<A, CircuitStoreError> {
+    const stateOf = (key: string): Effect.Effect<A | undefined> =>
+      Effect.map(
+        this.look(key),
+        (seen) => seen?.record === undefined || isExpired(seen.record, seen.time) ? undefined : toState(key, seen)
+      )
+    return this.store.list(prefix).pipe(
+      // Page by page, as the store lists them: a stream that reads ahead weighs three kilobytes more.
+      Stream.mapArrayEffect((keys) => Effect.forEach(keys, stateOf, { concurrency: listedAtOnce })),
+      Stream.filter((state) => state !== undefined)
+    )
   }
 
   begin(entry: CircuitEntry, seen: Seen | undefined): void {

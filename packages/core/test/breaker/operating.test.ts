@@ -150,6 +150,16 @@ describe("the circuits of a fleet", () => {
       assert.deepStrictEqual(keysOf(yield* here.breaker.list), ["healthy", key], "and looking holds none")
     }).pipe(Effect.provide(CircuitStore.layerMemory)))
 
+  it.effect("are not those whose records have expired", () =>
+    Effect.gen(function*() {
+      const { breaker, fail } = yield* start({ ...first, idleTimeToLive: "1 minute" })
+      yield* fail
+      yield* pass("1 second")
+      assert.lengthOf(yield* Stream.runCollect(breaker.listStored()), 1)
+      yield* TestClock.adjust("2 hours")
+      assert.isEmpty(yield* Stream.runCollect(breaker.listStored()))
+    }).pipe(Effect.provide(CircuitStore.layerMemory)))
+
   it.effect("are its own for a breaker without a store", () =>
     Effect.gen(function*() {
       yield* failing
