@@ -197,7 +197,9 @@ const logEvent = (event: CircuitEvent, leftOut: number): Effect.Effect<void> => 
       )
     }
     case "StoreRecovered":
-      return about(event.key, Effect.logInfo(`the store has recovered for circuit ${quote(event.key)}`))
+      return event.key === ""
+        ? Effect.logInfo("the store reports changes again")
+        : about(event.key, Effect.logInfo(`the store has recovered for circuit ${quote(event.key)}`))
     case "RecordMismatch":
       return about(
         event.key,

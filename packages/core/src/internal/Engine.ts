@@ -38,20 +38,10 @@ export class Engine extends Circuits {
       if (onExit !== undefined) return Effect.onExitPrimitive(call, onExit, true)
     }
     return this.rejectAtOnce(entry) ??
-      (classify === undefined
-        ? this.through(entry, (admitted, restore) => settleWithDefault(admitted, restore(call)))
-        : this.enterClassified(entry, call, classify))
-  }
-
-  private enterClassified<A, E, R, R2>(
-    entry: CircuitEntry,
-    call: Effect.Effect<A, E, R>,
-    classify: Classify<A, E, R2>
-  ): Effect.Effect<A, E | CircuitOpen.CircuitOpen, R | R2> {
-    const classification = new Classification(classify)
-    const guarded = this.through(entry, (admitted, restore) => classification.settle(admitted, restore, restore(call)))
-    // Outside of the finalizer, which would turn the call's typed error into a defect beside that of the classifier.
-    return Effect.catchCause(guarded, (cause) => Effect.failCause(classification.failure ?? cause))
+      this.through(entry, (admitted, restore) =>
+        classify === undefined
+          ? settleWithDefault(admitted, restore(call))
+          : settleClassified(admitted, restore, restore(call), classify))
   }
 
   /** Lets a call through whose end is told by hand. */
@@ -250,53 +240,58 @@ const settleWithDefault = <A, E, R>(admitted: Admitted, call: Effect.Effect<A, E
 const isInterruption = (exit: Exit.Exit<unknown, unknown>): boolean =>
   exit._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
 
-/** One call's way through a classifier. */
-class Classification<A, E, R> {
-  private readonly classify: Classify<A, E, R>
-  /** Why the guarded call fails if its classifier failed: the call's own reasons, then the classifier's. */
-  failure: Cause.Cause<E> | undefined = undefined
+/**
+ * Settles a call as its classifier says. A handler and no finalizer, since what a finalizer fails with would turn the call's
+ * typed error into a defect. It is passed by where an interruption ends the call, which then holds nothing: whatever holds
+ * something for the time of the call is not interruptible here.
+ */
+const settleClassified = <A, E, R, R2>(
+  admitted: Admitted,
+  restore: Restore,
+  call: Effect.Effect<A, E, R>,
+  classify: Classify<A, E, R2>
+): Effect.Effect<A, E, R | R2> => {
+  const settle = (exit: Exit.Exit<A, E>) => classified(admitted, restore, exit, classify)
+  return Effect.matchCauseEffect(call, {
+    onFailure: (cause) => settle(Exit.failCause(cause)),
+    onSuccess: (value) => settle(Exit.succeed(value))
+  })
+}
 
-  constructor(classify: Classify<A, E, R>) {
-    this.classify = classify
+/** Asks the classifier about an end. Returns that end, or its reasons and those for which the classifier failed. */
+const classified = <A, E, R>(
+  admitted: Admitted,
+  restore: Restore,
+  exit: Exit.Exit<A, E>,
+  classify: Classify<A, E, R>
+): Effect.Effect<A, E, R> => {
+  admitted.stop()
+  if (isInterruption(exit)) {
+    admitted.release()
+    return exit
   }
-
-  settle<R2>(admitted: Admitted, restore: Restore, call: Effect.Effect<A, E, R2>): Effect.Effect<A, E, R | R2> {
-    return Effect.onExitPrimitive(call, (exit) => {
-      admitted.stop()
-      if (isInterruption(exit)) return admitted.release()
-      let outcome: Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>
-      try {
-        outcome = this.classify(exit)
-      } catch (defect) {
-        return this.settleUnclassified(admitted, exit, Cause.die(defect))
-      }
-      return Effect.isEffect(outcome)
-        // A finalizer, which runs for a classifier that is interrupted, too.
-        ? Effect.onExitPrimitive(restore(outcome), (classified) =>
-          classified._tag === "Success"
-            ? this.settleAs(admitted, exit, classified.value)
-            : this.settleUnclassified(admitted, exit, classified.cause))
-        : this.settleAs(admitted, exit, outcome)
-    }, true)
-  }
-
-  private settleAs(
-    admitted: Admitted,
-    exit: Exit.Exit<A, E>,
-    outcome: Outcome.Outcome
-  ): Effect.Effect<never> | undefined {
-    // A classifier in JavaScript, or one with a cast, may return anything.
-    if (Outcome.isOutcome(outcome)) return admitted.settle(outcome)
-    return this.settleUnclassified(admitted, exit, Cause.die(admitted.toOutcomeError(outcome)))
-  }
-
-  private settleUnclassified(
-    admitted: Admitted,
-    exit: Exit.Exit<A, E>,
-    cause: Cause.Cause<never>
-  ): Effect.Effect<never> {
+  const fail = (cause: Cause.Cause<never>): Exit.Exit<A, E> => {
     admitted.unclassified(cause)
-    this.failure = exit._tag === "Failure" ? Cause.combine(exit.cause, cause) : cause
-    return Effect.failCause(cause)
+    return Exit.failCause(exit._tag === "Failure" ? Cause.combine(exit.cause, cause) : cause)
   }
+  const settleAs = (outcome: Outcome.Outcome): Exit.Exit<A, E> => {
+    // A classifier in JavaScript, or one with a cast, may return anything.
+    if (!Outcome.isOutcome(outcome)) return fail(Cause.die(admitted.toOutcomeError(outcome)))
+    admitted.settle(outcome)
+    return exit
+  }
+  let outcome: Outcome.Outcome | Effect.Effect<Outcome.Outcome, never, R>
+  try {
+    outcome = classify(exit)
+  } catch (defect) {
+    return fail(Cause.die(defect))
+  }
+  if (!Effect.isEffect(outcome)) return settleAs(outcome)
+  let end: Exit.Exit<A, E> = exit
+  // A finalizer, which runs for a classifier that is interrupted, too.
+  const asked = Effect.onExitPrimitive(restore(outcome), (classified) => {
+    end = classified._tag === "Success" ? settleAs(classified.value) : fail(classified.cause)
+    return undefined
+  })
+  return Effect.matchCauseEffect(asked, { onFailure: () => end, onSuccess: () => end })
 }

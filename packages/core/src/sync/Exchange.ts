@@ -165,7 +165,12 @@ export class Exchange {
         shared.see(isDone ? write.next : replaced.seen.record, entry.circuit),
         write.plan
       )
-      this.answered(entry, shared, "replace", lag)
+      if (isDone) this.answered(entry, shared, "replace", lag)
+      else {
+        // Answered from what is held: that says nothing about whether the store takes writes.
+        this.knows(shared, lag)
+        if (shared.writeFailed) shared.retryAt = this.host.at() + this.health.delay(shared)
+      }
       if (isDone && !shared.isFailing) shared.delays = 0
       if (isDone || permit !== undefined) return Effect.succeed(permit)
       // Whoever only counts makes room for the others.

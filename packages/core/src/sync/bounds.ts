@@ -30,14 +30,17 @@ const listsOfCount = (count: SharedCount): ReadonlyArray<ReadonlyArray<number>> 
   }
 }
 
+/** `Math.max` takes its arguments on the stack, which is too small for the lists that are refused here. */
+const largestOf = (numbers: ReadonlyArray<number>): number => numbers.reduce((one, other) => Math.max(one, other), 0)
+
 /** Returns what is out of bounds in a record, as the end of a sentence; undefined if nothing is. */
 export const outOfBounds = (record: CircuitRecord): string | undefined => {
   const { act, evidence, failing, failingSince = 0, generation, phase, time, timeToLive = 0, version, writers } = record
   const counts = evidence.map(listsOfCount)
   const lists = [evidence, failing, writers, ...counts, ...(phase._tag === "HalfOpen" ? [phase.probes] : [])]
-  const longest = Math.max(...lists.map((list) => list.length))
+  const longest = largestOf(lists.map((list) => list.length))
   if (longest > longestList) return `a list of ${longest} entries, where ${longestList} are allowed`
-  const largest = Math.max(
+  const largest = largestOf([
     version,
     time,
     timeToLive,
@@ -47,6 +50,6 @@ export const outOfBounds = (record: CircuitRecord): string | undefined => {
     ...numbersOfPhase(phase),
     ...[...failing, ...writers].map(([, number]) => number),
     ...counts.flat(2)
-  )
+  ])
   return largest > largestNumber ? `the number ${largest}, where ${largestNumber} is allowed` : undefined
 }

@@ -70,8 +70,9 @@ export const makeCluster = Effect.fnUntraced(function*(
       redisError(new Error("no connection can be reserved in a Redis Cluster: it would belong to one node"))
     ),
     subscribe: Effect.fnUntraced(function*(channel, onMessage) {
-      const connection = yield* subscribeAt(yield* cluster.anyTarget, settings, channel, onMessage)
-      return connection.lost
+      const target = yield* cluster.anyTarget
+      const connection = yield* subscribeAt(target, settings, channel, onMessage)
+      return Effect.raceFirst(connection.lost, cluster.gone(target.address))
     })
   })
 })

@@ -14,6 +14,9 @@ import { keyOf, slotCount, slotOf } from "./slots.ts"
 /** How far apart two looks at the cluster's topology are at least. */
 const refreshAtMostEvery = "1 second"
 
+/** After the first look that failed another one follows soon, then after twice as long each time, in milliseconds. */
+const firstDelay = 50
+
 /** How often a command follows from node to node before it fails. */
 const maxRedirects = 5
 
@@ -57,6 +60,8 @@ export type Roots = readonly [Target, ...ReadonlyArray<Target>]
 
 interface Node {
   readonly link: Link
+  /** Fails once the node is no primary of the cluster any more. */
+  readonly gone: Deferred.Deferred<never, Redis.RedisError>
   readonly scope: Scope.Closeable
 }
 
@@ -64,6 +69,8 @@ export interface Cluster {
   readonly send: (words: ReadonlyArray<string>) => Effect.Effect<unknown, Redis.RedisError>
   /** Where to subscribe: any node hears what is published at another. */
   readonly anyTarget: Effect.Effect<Target>
+  /** Fails once a node is no primary any more: one that has left the cluster hears nothing of it. */
+  readonly gone: (address: string) => Effect.Effect<never, Redis.RedisError>
   /** Ends when the cluster has been asked for its topology, and each primary has been connected to or not. */
   readonly started: Effect.Effect<void>
 }
@@ -82,6 +89,7 @@ export const route = Effect.fnUntraced(function*(
   let topology: Topology = { slots: [], primaries: [] }
   let failure = ""
   let turn = 0
+  let failures = 0
 
   const requestRefresh = (): void => {
     Queue.offerUnsafe(requests, undefined)
@@ -126,11 +134,12 @@ export const route = Effect.fnUntraced(function*(
       if (nodes.has(address)) continue
       const nodeScope = yield* Scope.fork(scope)
       const link = yield* Scope.provide(supervise(targetOf(address), settings, requestRefresh), nodeScope)
-      nodes.set(address, { link, scope: nodeScope })
+      nodes.set(address, { link, gone: yield* Deferred.make<never, Redis.RedisError>(), scope: nodeScope })
     }
     for (const [address, node] of nodes) {
       if (latest.primaries.includes(address)) continue
       nodes.delete(address)
+      yield* Deferred.fail(node.gone, redisError(new Error(`${address} is no primary of the cluster any more`)))
       yield* Scope.close(node.scope, Exit.void)
     }
   })
@@ -153,7 +162,9 @@ export const route = Effect.fnUntraced(function*(
     }
     yield* Deferred.succeed(current, undefined)
     yield* Deferred.succeed(first, undefined)
-    yield* Effect.sleep(Exit.isSuccess(exit) ? refreshAtMostEvery : settings.maxReconnectDelay)
+    failures = Exit.isSuccess(exit) ? 0 : failures + 1
+    const delay = Math.min(firstDelay * 2 ** failures, Duration.toMillis(settings.maxReconnectDelay))
+    yield* Effect.sleep(failures === 0 ? refreshAtMostEvery : delay)
     if (Exit.isFailure(exit) || [...nodes.values()].some(({ link }) => !link.isConnected())) requestRefresh()
   })
   requestRefresh()
@@ -182,6 +193,8 @@ export const route = Effect.fnUntraced(function*(
           Effect.flatMap((connection) => isAsking ? connection.sendAll([["ASKING"], words]) : connection.send(words)),
           Effect.catch((error): Effect.Effect<unknown, Redis.RedisError> => {
             const redirect = redirectOf(error.cause, hostOf(link.address))
+            // A node that has left the cluster serves no slot, and doesn't know who does.
+            if (/\bCLUSTERDOWN\b/.test(textOf(error.cause))) requestRefresh()
             if (redirect === undefined || redirects === maxRedirects) return Effect.fail(error)
             const again = sendTo(redirect.address, words, {
               isAsking: redirect.kind === "ASK",
@@ -240,6 +253,11 @@ export const route = Effect.fnUntraced(function*(
       const address = anyPrimary()
       return address === undefined ? roots[turn++ % roots.length] ?? roots[0] : targetOf(address)
     }),
+    gone: (address) =>
+      Effect.suspend(() => {
+        const node = nodes.get(address)
+        return node === undefined ? Effect.never : Deferred.await(node.gone)
+      }),
     started: Effect.andThen(
       Deferred.await(first),
       Effect.suspend(() =>

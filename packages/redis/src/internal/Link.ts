@@ -77,9 +77,11 @@ export const supervise = Effect.fnUntraced(function*(
     yield* Effect.forkScoped(Effect.gen(function*() {
       yield* Effect.sleep(steadyAfter)
       attempts = 0
-      failure = ""
+      // A replica is left again and again, for the same reason: that is one outage.
+      if (grace === 0) failure = ""
       yield* Effect.sleep("1 minute")
       grace = 0
+      failure = ""
     }))
     return yield* Effect.tapError(connection.lost, (error) => Effect.sync(() => onLost(error)))
   }))

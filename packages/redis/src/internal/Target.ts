@@ -20,6 +20,15 @@ const parse = (url: string): URL | undefined => {
   }
 }
 
+/** A `%` that begins no escape stands for itself, as in a password that was not encoded. */
+const decoded = (part: string): string => {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
 /** Returns where to connect to, or `undefined` for a URL that can't be understood. */
 export const targetAt = (url: string | undefined, client: ClientOptions): Target | undefined => {
   if (url === undefined) {
@@ -41,8 +50,8 @@ export const targetAt = (url: string | undefined, client: ClientOptions): Target
     address: addressOf(host, number),
     options: {
       ...client,
-      ...(username === "" ? {} : { username: decodeURIComponent(username) }),
-      ...(password === "" ? {} : { password: decodeURIComponent(password) }),
+      ...(username === "" ? {} : { username: decoded(username) }),
+      ...(password === "" ? {} : { password: decoded(password) }),
       ...(database[1] === undefined ? {} : { database: Number(database[1]) }),
       socket: socketAt(client.socket, host, number, protocol === "rediss:")
     }
