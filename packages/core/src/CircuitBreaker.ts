@@ -80,8 +80,11 @@ export interface WithBreaker<Needs> {
  * @since 0.1.0
  */
 export interface CommandResult {
-  /** Whether this instance or the store knew the circuit before. A circuit that never failed is known to no store. */
-  readonly existed: boolean
+  /**
+   * Whether this instance or the store knew the circuit before; undefined if the store did not answer. A circuit that never
+   * failed is known to no store.
+   */
+  readonly existed: boolean | undefined
 }
 
 /**
@@ -129,8 +132,8 @@ export interface Breaker {
    * every instance that failed, opened or were overridden and whose records have not expired. A circuit that never failed
    * has no record. Counts of calls are zero, since each instance has its own. Without a store, those of `list`.
    *
-   * Fails with a `CircuitStoreError` if the store does not list or read; a record that can't be read is left out, and the
-   * event `StoreFailed` names it. It reads 16 records at once, for operators.
+   * Fails with a `CircuitStoreError` if the store does not list or read; a record that can't be read is left out, and an event
+   * `StoreFailed` names it once. It reads 16 records at once, for operators.
    */
   readonly listStored: (prefix?: string) => Stream.Stream<CircuitState, CircuitStoreError>
   /**
@@ -227,7 +230,10 @@ const makeWith = Effect.fnUntraced(function*(
       const isHeld = engine.get(key) !== undefined
       return Effect.flatMap(acquire(key), (entry) => {
         if (entry === undefined) return Effect.fail(engine.table.fullError)
-        const existed = isHeld || entry.shared?.seen !== undefined
+        const isKnown = isHeld || entry.shared?.seen !== undefined
+        const existed = !isKnown && (entry.shared?.readFailed === true || entry.shared?.mismatch !== undefined)
+          ? undefined
+          : isKnown
         engine.run(entry, event)
         return Effect.succeed({ existed })
       })

@@ -35,7 +35,8 @@ import type { FallbackEvent } from "./FallbackEvent.ts"
  *
  * Each line carries the annotation `circuit`; a transition also has `from`, `to` and `reason`. Every rejected key and every
  * failed classifier is an event, so of each of these kinds one line is logged in ten seconds, with the number of those
- * that were left out since.
+ * that were left out since. A store that fails does so for every circuit, so of each kind about stores and records there
+ * are at most five lines in ten seconds.
  *
  * **Example** (A breaker that a program holds itself)
  *
@@ -59,8 +60,13 @@ import type { FallbackEvent } from "./FallbackEvent.ts"
 export const logEvents = (breaker: Pick<Breaker, "events">): Effect.Effect<void, never, Scope.Scope> =>
   Effect.flatMap(Clock.Clock, (clock) => {
     const limits = new Map<CircuitEvent["_tag"], LineLimit>([
-      ["KeyRefused", new LineLimit(clock)],
-      ["ClassifierFailed", new LineLimit(clock)]
+      ["KeyRefused", new LineLimit(clock, 1)],
+      ["ClassifierFailed", new LineLimit(clock, 1)],
+      // A store that fails does so for every circuit in use.
+      ["StoreFailed", new LineLimit(clock, 5)],
+      ["StoreRecovered", new LineLimit(clock, 5)],
+      ["RecordMismatch", new LineLimit(clock, 5)],
+      ["RecordMatched", new LineLimit(clock, 5)]
     ])
     return forkLogging(breaker.events, (event) => {
       const limit = limits.get(event._tag)
@@ -123,30 +129,57 @@ const forkLogging = <A>(
   events: Stream.Stream<A>,
   log: (event: A) => Effect.Effect<void>
 ): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.andThen(
-    Effect.forkScoped(Stream.runForEach(events, log), { startImmediately: true }),
-    // The last events are on their way to the fiber when the scope closes: it has its turn before it is interrupted.
-    Effect.addFinalizer(() => Effect.yieldNow)
-  )
+  Effect.suspend(() => {
+    let logged = 0
+    // A logger that throws costs its line, and not every later one.
+    const logOne = (event: A) =>
+      Effect.andThen(
+        Effect.catchDefect(Effect.suspend(() => log(event)), () => Effect.void),
+        Effect.sync(() => logged++)
+      )
+    // An event passes through several turns of the scheduler on its way to the fiber.
+    const drain = Effect.gen(function*() {
+      let before = -1
+      // Other fibers may go on to publish events, so this ends after some rounds.
+      for (let round = 0; round < maxRounds && before !== logged; round++) {
+        before = logged
+        for (let i = 0; i < turns; i++) yield* Effect.yieldNow
+      }
+    })
+    return Effect.andThen(
+      Effect.forkScoped(Stream.runForEach(events, logOne), { startImmediately: true }),
+      Effect.addFinalizer(() => drain)
+    )
+  })
 
-/** At most one line in ten seconds. */
+/** How many turns without a logged event show that no event is on its way. */
+const turns = 4
+const maxRounds = 1_000
+
+/** Limits the lines of one kind within ten seconds. */
 class LineLimit {
   private readonly clock: Clock.Clock
-  private nextAt = Number.NEGATIVE_INFINITY
+  private readonly most: number
+  private endsAt = Number.NEGATIVE_INFINITY
+  private lines = 0
   private skipped = 0
 
-  constructor(clock: Clock.Clock) {
+  constructor(clock: Clock.Clock, most: number) {
     this.clock = clock
+    this.most = most
   }
 
   /** Returns how many lines were left out before this one; undefined if this one is left out as well. */
   leftOut(): number | undefined {
     const now = Number(this.clock.monotonicTimeNanosUnsafe()) / 1_000_000
-    if (now < this.nextAt) {
+    if (now >= this.endsAt) {
+      this.endsAt = now + 10_000
+      this.lines = 0
+    }
+    if (++this.lines > this.most) {
       this.skipped++
       return undefined
     }
-    this.nextAt = now + 10_000
     const { skipped } = this
     this.skipped = 0
     return skipped
@@ -191,22 +224,22 @@ const logEvent = (event: CircuitEvent, leftOut: number): Effect.Effect<void> => 
       return about(
         event.key,
         Effect.logWarning(
-          `the store failed to ${operations[event.operation]}${where}; circuits go on locally`,
+          `the store failed to ${operations[event.operation]}${where}; circuits go on locally${beside}`,
           event.cause
         )
       )
     }
     case "StoreRecovered":
       return event.key === ""
-        ? Effect.logInfo("the store reports changes again")
-        : about(event.key, Effect.logInfo(`the store has recovered for circuit ${quote(event.key)}`))
+        ? Effect.logInfo(`the store reports changes again${beside}`)
+        : about(event.key, Effect.logInfo(`the store has recovered for circuit ${quote(event.key)}${beside}`))
     case "RecordMismatch":
       return about(
         event.key,
-        Effect.logWarning(`circuit ${quote(event.key)} is not shared in full: ${event.cause.message}`)
+        Effect.logWarning(`circuit ${quote(event.key)} is not shared in full: ${event.cause.message}${beside}`)
       )
     case "RecordMatched":
-      return about(event.key, Effect.logInfo(`circuit ${quote(event.key)} is shared in full again`))
+      return about(event.key, Effect.logInfo(`circuit ${quote(event.key)} is shared in full again${beside}`))
   }
 }
 

@@ -238,5 +238,5 @@ export const classifier = <A, E>(options: {
 const holdsForAll = <E>(cause: Cause.Cause<E>, predicate: ((error: E) => boolean) | undefined): boolean => {
   if (predicate === undefined || cause.reasons.some(Cause.isDieReason)) return false
   const failed = cause.reasons.filter(Cause.isFailReason)
-  return failed.length > 0 && failed.every(({ error }) => predicate(error))
+  return failed.length > 0 && failed.every(({ error }) => predicate(error) === true)
 }

@@ -32,7 +32,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { count, findUnreadable, millis } from "./internal/Bounds.ts"
+import { count, findUnreadable, millis, toReadable } from "./internal/Bounds.ts"
 import type { CircuitSnapshot } from "./machine/Snapshot.ts"
 
 const rate = Schema.Literals(["FailureRate", "SlowCallRate"])
@@ -97,7 +97,10 @@ export interface KeyedSnapshot extends CircuitSnapshot {
  * @category codecs
  * @since 0.1.0
  */
-export const toJson = (snapshot: BreakerSnapshot): unknown => Schema.encodeSync(BreakerRecord)(snapshot)
+export const toJson = (snapshot: BreakerSnapshot): unknown => {
+  const json = Schema.encodeSync(BreakerRecord)(snapshot)
+  return findUnreadable(json) === undefined ? json : toReadable(json)
+}
 
 /**
  * Reads a snapshot from parsed JSON.

@@ -1,7 +1,16 @@
 /** What the log of a breaker says, at which level, and that it misses nothing at either end. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, EventLog, Fallback, type Policy, TripRule, withBreaker } from "@reclose/core"
-import { Effect, Layer, Logger, References } from "effect"
+import {
+  CircuitBreaker,
+  type CircuitEvent,
+  CircuitStore,
+  EventLog,
+  Fallback,
+  type Policy,
+  TripRule,
+  withBreaker
+} from "@reclose/core"
+import { Effect, Layer, Logger, PubSub, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { failing, key, settled, succeeding } from "./support.ts"
 
@@ -43,6 +52,40 @@ describe("the log of a breaker", () => {
         text: `circuit "quotes" opened for 30s: 1 failure in a row (trips at 1)`,
         annotations: { circuit: "quotes", from: "Closed", to: "Open", reason: "Tripped" }
       }])
+    }))
+
+  it.effect("goes on after a logger that threw", () =>
+    Effect.gen(function*() {
+      const lines: Array<unknown> = []
+      let isBroken = true
+      const throwing = Logger.make<unknown, void>(({ message }) => {
+        if (isBroken) throw new Error("the disk is full")
+        lines.push(message)
+      })
+      const program = Effect.gen(function*() {
+        yield* failing
+        yield* settled
+        isBroken = false
+        yield* TestClock.adjust("30 seconds")
+        yield* succeeding
+      })
+      yield* Effect.provide(program, Layer.provideMerge(logged(first), Logger.layer([throwing])))
+      assert.strictEqual(lines.length, 2)
+    }))
+
+  it.live("has the first transition of a breaker over a store, though the program ends with it", () =>
+    Effect.gen(function*() {
+      const overStore = EventLog.layer.pipe(
+        Layer.provideMerge(CircuitBreaker.layer(first)),
+        Layer.provide(CircuitStore.layerMemory)
+      )
+      assert.deepStrictEqual(texts(yield* linesOf(Effect.provide(failing, overStore))), [
+        `Warn circuit "quotes" opened for 30s: 1 failure in a row (trips at 1)`
+      ])
+      const forced = CircuitBreaker.use((breaker) => breaker.forceOpen(key))
+      assert.deepStrictEqual(texts(yield* linesOf(Effect.provide(forced, overStore))), [
+        `Info circuit "quotes": an operator set ForcedOpen`
+      ])
     }))
 
   it.effect("has what happened last before its layer closed", () =>
@@ -95,6 +138,23 @@ describe("the log of a breaker", () => {
     Effect.gen(function*() {
       const lines = yield* linesOf(Effect.provide(Effect.andThen(failing, failing), logged({ tripRule })))
       assert.deepStrictEqual(texts(lines), [`Warn circuit "quotes" opened for 30s: ${expected}`])
+    }))
+
+  it.effect("has five lines for a store that fails for a hundred circuits, and then says how many there were", () =>
+    Effect.gen(function*() {
+      const failed = (key: string): CircuitEvent => ({ _tag: "StoreFailed", key, operation: "read", cause: "no" })
+      const pubsub = yield* PubSub.unbounded<CircuitEvent>()
+      const program = Effect.gen(function*() {
+        yield* EventLog.logEvents({ events: Stream.fromPubSub(pubsub) })
+        yield* PubSub.publishAll(pubsub, Array.from({ length: 100 }, (_, i) => failed(`circuit ${i}`)))
+        yield* settled
+        yield* TestClock.adjust("10 seconds")
+        yield* PubSub.publish(pubsub, failed("the next"))
+        yield* settled
+      })
+      const lines = texts(yield* linesOf(Effect.scoped(program)))
+      assert.lengthOf(lines, 6)
+      assert.include(lines[5], `for circuit "the next"; circuits go on locally (and 95 more such lines were left out)`)
     }))
 
   it.effect("has one line for a thousand keys without room in ten seconds, and then says how many there were", () =>

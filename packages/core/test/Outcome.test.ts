@@ -92,4 +92,10 @@ describe("classifier", () => {
     const onlyResults = Outcome.classifier<string, string>({ failOnResult: () => true })
     assert.strictEqual(onlyResults(Exit.fail("NotFound"))._tag, "Failure")
   })
+
+  it("a predicate that returns a Promise holds for nothing", () => {
+    const later = (async () => false) as unknown as (error: string) => boolean
+    assert.strictEqual(Outcome.classifier({ succeedOnError: later })(Exit.fail("down"))._tag, "Failure")
+    assert.strictEqual(Outcome.classifier({ ignoreError: later })(Exit.fail("down"))._tag, "Failure")
+  })
 })

@@ -82,6 +82,7 @@ describe("an unknown field", () => {
 
 describe("a trip rule", () => {
   const one = "one of Consecutive, Failures, FailureRate, SlowCallRate, InFlightAge, Any, All"
+  const rule = `a trip rule, such as { "_tag": "Consecutive", "failures": 5 }, which TripRule.consecutive(5) makes`
   const list = "a list of 1 to 16 rules, nested at most 5 deep"
 
   it.effect.each<[string, unknown, string, string]>([
@@ -89,15 +90,15 @@ describe("a trip rule", () => {
     ["of an unknown kind", { _tag: "consecutive", failures: 3 }, "tripRule._tag", one],
     ["named like a part of every object", { _tag: "constructor" }, "tripRule._tag", one],
     ["whose kind is a list of one", { _tag: ["Consecutive"], failures: 3 }, "tripRule._tag", one],
-    ["that is a text", "consecutive(5)", "tripRule", "an object"],
-    ["that is null", null, "tripRule", "an object"],
-    ["that is a list", [consecutive], "tripRule", "an object"],
+    ["that is a text", "consecutive(5)", "tripRule", rule],
+    ["that is null", null, "tripRule", rule],
+    ["that is a list", [consecutive], "tripRule", rule],
     ["of no rules", TripRule.any([]), "tripRule.rules", list],
     ["of all of no rules", TripRule.all([]), "tripRule.rules", list],
     ["of 17 rules", TripRule.any(Array.from({ length: 17 }, () => consecutive)), "tripRule.rules", list],
     ["without its list", { _tag: "All" }, "tripRule.rules", list],
     ["with an object for its list", { _tag: "Any", rules: { 0: consecutive, length: 1 } }, "tripRule.rules", list],
-    ["with a hole in its list", { _tag: "Any", rules: withHole }, "tripRule.rules[1]", "an object"],
+    ["with a hole in its list", { _tag: "Any", rules: withHole }, "tripRule.rules[1]", rule],
     ["nested too deep", nested(6), `tripRule${".rules[0]".repeat(5)}.rules`, list],
     [
       "whose minimum of calls is above its window",

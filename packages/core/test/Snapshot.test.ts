@@ -305,3 +305,29 @@ describe("a snapshot that is read", () => {
       Snapshot.toJson(yield* breaker.snapshot)
     }).pipe(under({ tripRule: TripRule.consecutive(3) })))
 })
+
+it.effect("a snapshot that is nested too deeply, or holds itself, is none", () =>
+  Effect.gen(function*() {
+    let deep: unknown = []
+    for (let level = 0; level < 200_000; level++) deep = [deep]
+    const circular: Record<string, unknown> = { version: 1, circuits: [] }
+    circular["self"] = circular
+    for (const json of [{ version: 1, circuits: [], deep }, circular]) {
+      assert.strictEqual((yield* Effect.flip(Snapshot.fromJson(json)))._tag, "SchemaError")
+    }
+  }))
+
+it.effect("what is counted on from the largest numbers that are read can be written, and read again", () =>
+  Effect.gen(function*() {
+    const largest = 2 ** 50
+    const breaker = yield* CircuitBreaker.makeLocal({ tripRule: TripRule.consecutive(1) })
+    const circuit = { key: "quotes", phase: "Closed", openDuration: 0, warmUp: 0, override: "None", measured: [] }
+    const json = {
+      version: 1,
+      circuits: [{ ...circuit, generation: largest, consecutiveOpenings: largest, remaining: largest }]
+    }
+    yield* breaker.restore(yield* Snapshot.fromJson(json))
+    yield* Effect.flip(breaker.withBreaker(Effect.fail("down"), "quotes"))
+    const written: unknown = JSON.parse(JSON.stringify(Snapshot.toJson(yield* breaker.snapshot)))
+    assert.strictEqual((yield* Snapshot.fromJson(written)).circuits[0]?.phase, "Open")
+  }))

@@ -99,10 +99,13 @@ const fromTexts = (
 
 const weekday = /^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*$/i
 
+/** In characters. Nothing that asks for a wait is longer, and reading it takes time. */
+const maxLength = 1_000
+
 /** The parts of a list. A date has a comma of its own, after its weekday. */
 const valuesOf = (text: string): ReadonlyArray<string> => {
   const values: Array<string> = []
-  for (const part of text.split(",").map((part) => part.trim())) {
+  for (const part of text.slice(0, maxLength).split(",").map((part) => part.trim())) {
     const last = values.at(-1)
     if (last !== undefined && weekday.test(last)) values[values.length - 1] = `${last}, ${part}`
     else if (part !== "") values.push(part)

@@ -44,6 +44,12 @@ describe("HttpPolicy", () => {
       assert.deepStrictEqual(yield* HttpPolicy.fromJson(JSON.parse(JSON.stringify(policy))), policy)
     }))
 
+  it.effect("a number in JSON is milliseconds", () =>
+    Effect.map(
+      HttpPolicy.fromJson({ timeLimits: { body: 5_000 } }),
+      (read) => assert.deepStrictEqual(read, { timeLimits: { body: 5_000 } })
+    ))
+
   it.effect("an empty one is one", () => Effect.andThen(inCode({}), HttpPolicy.fromJson({})))
 
   it.effect("code may have durations of all kinds, and functions", () =>
@@ -220,6 +226,28 @@ describe("HttpPolicy", () => {
       assert.instanceOf(error, PolicyError)
       assert.sameMembers(mistakes(error as PolicyError), ["retry.times", "timeLimits.body", "BOGUS"])
     }))
+
+  it.effect.each<[string, string]>([
+    ["HTTP_TIME_LIMITS_HEADERS", "timeLimits.headers"],
+    ["HTTP_RETRY_DELAY", "retry.delay"],
+    ["HTTP_RATE_LIMIT", "rateLimit.window"]
+  ])(
+    "a duration without a unit in %s is refused, since it may be meant as seconds",
+    ([name, field]) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(
+          fromEnv({ [name]: name === "HTTP_RATE_LIMIT" ? `{"limit":1,"window":10}` : "10" })
+        )
+        assert.deepStrictEqual(mistakes(error as PolicyError), [field])
+        assert.include(error.message, "with its unit")
+      })
+  )
+
+  it.effect("a zero needs no unit", () =>
+    Effect.map(
+      fromEnv({ HTTP_RETRY_MAX_RETRY_AFTER: "0" }),
+      (read) => assert.deepStrictEqual(read, { retry: { maxRetryAfter: 0 } })
+    ))
 
   it.effect("any other provider is read like JSON", () =>
     Effect.gen(function*() {

@@ -27,6 +27,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import process from "node:process"
@@ -199,6 +200,8 @@ export const layer = (options: Options): Layer.Layer<never, PolicyError, Circuit
       try {
         const name: unknown = circuit(key)
         if (name === undefined || typeof name === "string") return name
+        // A promise that is rejected would end the process.
+        if (Predicate.isPromiseLike(name)) name.then(undefined, () => {})
         misnamed = { key, cause: new TypeError(`it returned ${typeof name}: return a text, or undefined for no line`) }
       } catch (cause) {
         misnamed = { key, cause }

@@ -98,7 +98,7 @@ const settingsOf = (options: Omit<Options, "url">, issues: Array<PolicyIssue>): 
     const duration = Option.getOrElse(Duration.fromInput(value), () => Duration.infinity)
     const [minimum, maximum] = [Duration.fromInputUnsafe(least), Duration.fromInputUnsafe(most)]
     if (!Duration.between(duration, { minimum, maximum })) {
-      issues.push({ field, value, allowed: `a duration from ${least} to ${most}` })
+      issues.push({ field, value, allowed: `a duration from ${least} to ${most}, such as "5 seconds"` })
     }
     return duration
   }

@@ -1,5 +1,6 @@
 /** A call that was let through. Its end is told once; every later word about it is too late. */
 import * as Cause from "effect/Cause"
+import * as Predicate from "effect/Predicate"
 import type { Admission } from "../Admission.ts"
 import type { CircuitEvent } from "../CircuitEvent.ts"
 import type { Permit } from "../machine/Step.ts"
@@ -64,6 +65,8 @@ export class Admitted implements Admission {
 
   /** The defect of a classifier that returned what is no outcome. */
   toOutcomeError(value: unknown): TypeError {
+    // An asynchronous classifier that fails would end the process.
+    if (Predicate.isPromiseLike(value)) value.then(undefined, nothing)
     return new TypeError(
       `the classifier of the circuit ${JSON.stringify(this.entry.key)} returned ${showValue(value)}: ` +
         "return Outcome.success, Outcome.failure() or Outcome.ignored"

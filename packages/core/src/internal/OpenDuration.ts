@@ -27,6 +27,9 @@ export const makeOpenDuration = (
   }
 }
 
+/** How long an opening lasts whose schedule fails before its first delay: the default of `openDuration`. */
+const otherwise = 30_000
+
 /**
  * Steps a schedule from its start for each opening, so that one with jitter draws anew: circuits that open together would
  * otherwise all probe together. It runs on a clock of its own, on which only the time spent open passes, so that `upTo` and
@@ -38,13 +41,14 @@ const scheduled = (
 ): (consecutiveOpenings: number) => number =>
 (n) => {
   const next = delays(schedule, context)
-  let delay = 0
+  let delay: number | undefined
   for (let step = 0; step < Math.min(n, maxSteps); step++) {
     const later = next()
     if (later === undefined) break
     delay = later
   }
-  return delay
+  // A schedule is code: it may throw for one opening after it has worked for others. No time at all would protect nothing.
+  return delay ?? otherwise
 }
 
 /** Whether a schedule has a first delay, and gives it without waiting: a transition is one synchronous step. */
@@ -62,9 +66,14 @@ const delays = (
   let attempt = 0
   return () => {
     const exit = step._tag === "Success" ? run(step.value(elapsed, ++attempt)) : step
-    if (exit._tag === "Failure") return undefined
-    const millis = Duration.toMillis(exit.value[1])
-    elapsed += millis
+    const millis = exit._tag === "Success" ? millisOf(exit.value) : undefined
+    elapsed += millis ?? 0
     return millis
   }
+}
+
+/** The delay of a step; undefined for a value that is none, of a schedule in JavaScript or with a cast. */
+const millisOf = (value: unknown): number | undefined => {
+  const delay: unknown = Array.isArray(value) ? value[1] : undefined
+  return Duration.isDuration(delay) ? Duration.toMillis(delay) : undefined
 }

@@ -72,7 +72,8 @@ const openDuration: Reader.Reader<OpenDuration> = {
     if (backoff === undefined) {
       const constant = initial.read(value, path, Reader.silently(reading))
       if (constant !== undefined) return { _tag: "Backoff", initial: constant, factor: 1 }
-      reading.issues.push({ field: path, value, allowed: openDuration.instruction })
+      const allowed = openDuration.instruction
+      reading.issues.push({ field: path, value, allowed, ...Reader.unitless(value, path, allowed, reading) })
       return undefined
     }
     Reader.onlyKnown({ ...backoff }, ["initial", "factor"], path, reading)

@@ -29,10 +29,23 @@ const make = <A>(
   instruction,
   read: (value, field, reading) => {
     const parsed = parse(value, reading)
-    if (parsed === undefined) reading.issues.push({ field, value, allowed: instruction })
+    if (parsed === undefined) {
+      reading.issues.push({ field, value, allowed: instruction, ...unitless(value, field, instruction, reading) })
+    }
     return parsed
   }
 })
+
+/** Names the missing unit, where a number that would do in code is none in a `ConfigProvider`. */
+export const unitless = (
+  value: unknown,
+  field: string,
+  instruction: string,
+  { requiresUnits }: Reading
+): Pick<PolicyIssue, "message"> =>
+  requiresUnits === true && typeof value === "number" && instruction.startsWith("a duration")
+    ? { message: `${field} is ${value}, without a unit: it must be ${instruction}` }
+    : {}
 
 /** The same reading, whose mistakes are not noted. */
 export const silently = (reading: Reading): Reading => ({ ...reading, issues: [] })
@@ -94,9 +107,14 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** The record at a field, empty where there is none. */
-export const record = (value: unknown, field: string, reading: Reading): Readonly<Record<string, unknown>> => {
+export const record = (
+  value: unknown,
+  field: string,
+  reading: Reading,
+  allowed = "an object"
+): Readonly<Record<string, unknown>> => {
   if (isRecord(value)) return value
-  reading.issues.push({ field, value, allowed: "an object" })
+  reading.issues.push({ field, value, allowed })
   return {}
 }
 

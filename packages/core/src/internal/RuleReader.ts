@@ -38,6 +38,8 @@ export const ruleFields = {
   InFlightAge: { olderThan: { reader: age }, calls: { reader: inFlightCalls, default: 1 } }
 } satisfies Record<string, Record<string, { readonly reader: Reader.Reader<unknown>; readonly default?: unknown }>>
 
+const example = "{ \"_tag\": \"Consecutive\", \"failures\": 5 }, which TripRule.consecutive(5) makes"
+
 const maxDepth = 5
 const maxRules = 16
 /** How many rules without rules of their own a trip rule may be made of: each is counted by itself, in memory and in stores. */
@@ -52,7 +54,7 @@ export const readTripRule = (value: unknown, field: string, reading: Reader.Read
 }
 
 const readRule = (value: unknown, field: string, reading: Reader.Reading, depth = 1): Rule | undefined => {
-  const input = Reader.record(value, field, reading)
+  const input = Reader.record(value, field, reading, `a trip rule, such as ${example}`)
   const tag = input["_tag"]
   if (tag === "Any" || tag === "All") return readRules(tag, input, field, reading, depth)
   if (typeof tag === "string" && Object.hasOwn(ruleFields, tag)) {
@@ -80,7 +82,13 @@ const readRules = (
   const path = Reader.at(field, "rules")
   if (depth > maxDepth || !Array.isArray(rules) || rules.length < 1 || rules.length > maxRules) {
     const allowed = `a list of 1 to ${maxRules} rules, nested at most ${maxDepth} deep`
-    reading.issues.push({ field: path, value: rules, allowed })
+    const isEmpty = Array.isArray(rules) && rules.length === 0
+    reading.issues.push({
+      field: path,
+      value: rules,
+      allowed,
+      ...(isEmpty ? { message: `${path} is an empty list: it must be ${allowed}` } : {})
+    })
     return undefined
   }
   // `Array.from` sees the holes of a list, which `map` would skip.

@@ -169,7 +169,7 @@ export class Exchange {
       else {
         // Answered from what is held: that says nothing about whether the store takes writes.
         this.knows(shared, lag)
-        if (shared.writeFailed) shared.retryAt = this.host.at() + this.health.delay(shared)
+        if (shared.writeFailed) shared.retryAt = this.host.at() + this.policy.flushEvery
       }
       if (isDone && !shared.isFailing) shared.delays = 0
       if (isDone || permit !== undefined) return Effect.succeed(permit)
@@ -284,7 +284,7 @@ export class Exchange {
       const { lag } = this
       const read = Effect.flatMap(
         this.timed(() => this.store.read(key), (seen) => seen),
-        (seen) => this.bounds(key, "read", seen.record, seen)
+        (seen) => this.bounds(key, "read", seen.record, seen.time, seen)
       )
       return Effect.flatMap(read, (seen) => {
         if (this.isAwakeSince(lag)) return Effect.succeed(seen)
@@ -299,11 +299,10 @@ export class Exchange {
       () => this.store.replace(key, seen, next),
       (replaced) => replaced._tag === "Replaced" ? replaced : replaced.seen
     )
-    return Effect.flatMap(
-      replaced,
-      (replaced) =>
-        this.bounds(key, "replace", replaced._tag === "Conflict" ? replaced.seen.record : undefined, replaced)
-    )
+    return Effect.flatMap(replaced, (replaced) => {
+      const seen = replaced._tag === "Conflict" ? replaced.seen : { record: undefined, time: replaced.time }
+      return this.bounds(key, "replace", seen.record, seen.time, replaced)
+    })
   }
 
   /** Fails with `Corrupt` for a record that no breaker has written. */
@@ -311,9 +310,10 @@ export class Exchange {
     key: string,
     operation: "read" | "replace",
     record: CircuitRecord | undefined,
+    storeNow: number,
     answer: A
   ): Effect.Effect<A, CircuitStoreError> {
-    const excess = record === undefined ? undefined : outOfBounds(record)
+    const excess = record === undefined ? undefined : outOfBounds(record, storeNow)
     return excess === undefined ? Effect.succeed(answer) : Effect.fail(
       new CircuitStoreError({
         key,

@@ -6,10 +6,16 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Seen } from "../CircuitStore.ts"
+import type { CircuitStoreError, CircuitStoreReason } from "../CircuitStoreError.ts"
 import type { CircuitEntry } from "../internal/CircuitEntry.ts"
 import type { Host } from "../internal/Sharing.ts"
 import type { Exchange, Fork } from "./Exchange.ts"
 import { isForeignVersion, storeFailed } from "./StoreHealth.ts"
+
+/** What is wrong with one record, and not with the store. */
+const ofRecord: ReadonlySet<CircuitStoreReason> = new Set(["Corrupt", "ForeignVersion", "Oversized", "WrongType"])
+/** For how many keys a failed look is published and remembered. */
+const maxLookFailed = 100
 
 interface FirstRead {
   readonly fiber: Fiber.Fiber<CircuitEntry | undefined>
@@ -23,8 +29,8 @@ export class FirstUse {
   private readonly fork: Fork
   /** Reads under way. None of its callers owns one: a caller that goes away must not take with it what others wait for. */
   private readonly reads = new Map<string, FirstRead>()
-  /** The key of the look that failed, until another one is answered. */
-  private lookFailed: string | undefined = undefined
+  /** Keys that a look failed for, until one is answered. */
+  private readonly lookFailed = new Set<string>()
 
   constructor(exchange: Exchange, host: Host, fork: Fork) {
     this.exchange = exchange
@@ -58,24 +64,31 @@ export class FirstUse {
     return this.reads.get(key)?.announced ?? 0
   }
 
-  /** Tells once that the store doesn't say, however often somebody looks. */
+  /** What the store holds of a key that no call uses here; undefined if it doesn't say. */
   look(key: string): Effect.Effect<Seen | undefined> {
-    return Effect.matchCause(this.exchange.hydrate(key), {
-      onSuccess: (seen) => {
-        if (this.lookFailed !== undefined) this.host.publish({ _tag: "StoreRecovered", key: this.lookFailed })
-        this.lookFailed = undefined
-        return seen
-      },
-      onFailure: (cause) => {
-        // A record of another form is told of where calls use the key.
-        if (isForeignVersion(Cause.squash(cause))) return undefined
-        if (this.lookFailed === undefined) {
-          this.lookFailed = key
-          this.host.publish(storeFailed(key, "read", cause))
+    return Effect.catchCause(this.seek(key), () => Effect.undefined)
+  }
+
+  /** As `look`, for one of many keys: fails if the store does not answer, and leaves out a record that can't be read. */
+  lookIfReadable(key: string): Effect.Effect<Seen | undefined, CircuitStoreError> {
+    return Effect.catch(this.seek(key), (error) => ofRecord.has(error.reason) ? Effect.undefined : Effect.fail(error))
+  }
+
+  /** Publishes once for a key that the store doesn't say, however often an operator looks, and that it does again. */
+  private seek(key: string): Effect.Effect<Seen, CircuitStoreError> {
+    return Effect.onExit(this.exchange.hydrate(key), (exit) =>
+      Effect.sync(() => {
+        if (exit._tag === "Success") {
+          if (this.lookFailed.delete(key)) this.host.publish({ _tag: "StoreRecovered", key })
+          return
         }
-        return undefined
-      }
-    })
+        const { cause } = exit
+        // A record of another form is told of where calls use the key.
+        if (Cause.hasInterruptsOnly(cause) || isForeignVersion(Cause.squash(cause))) return
+        if (this.lookFailed.has(key) || this.lookFailed.size === maxLookFailed) return
+        this.lookFailed.add(key)
+        this.host.publish(storeFailed(key, "read", cause))
+      }))
   }
 
   private read(key: string): Fiber.Fiber<CircuitEntry | undefined> {

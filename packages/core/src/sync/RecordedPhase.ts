@@ -21,6 +21,11 @@ export const toRecorded = ({ phase }: Circuit, at: number): RecordPhase => {
   }
 }
 
+/** The most that a recorded count is taken for. Counts go on from there, and what a breaker writes must be readable. */
+const maxCount = 2 ** 40
+
+const counted = (count: number): number => Math.min(count, maxCount)
+
 /** The phase of a record that was written `age` milliseconds before `at`. No duration exceeds what the policy allows. */
 export const fromRecorded = (
   policy: MachinePolicy,
@@ -32,16 +37,18 @@ export const fromRecorded = (
   switch (recorded._tag) {
     case "Closed": {
       const until = at + Math.min(recorded.remaining, policy.maxOpenDuration) - age
-      const recovery = recorded.openings > 0 && until > at ? { openings: recorded.openings, until } : undefined
+      const recovery = recorded.openings > 0 && until > at ? { openings: counted(recorded.openings), until } : undefined
       return closed(policy, generation, at, recovery === undefined ? {} : { recovery })
     }
     case "Open": {
       const until = at + Math.min(recorded.remaining, policy.maxOpenDuration) - age
       const duration = Math.min(recorded.duration, policy.maxOpenDuration)
-      return { _tag: "Open", generation, openings: recorded.openings, duration, until }
+      return { _tag: "Open", generation, openings: counted(recorded.openings), duration, until }
     }
     case "HalfOpen": {
-      const { _tag, failures, nextProbe, openings, probes, successes } = recorded
+      const { _tag, probes } = recorded
+      const [failures, successes] = [counted(recorded.failures), counted(recorded.successes)]
+      const [nextProbe, openings] = [counted(recorded.nextProbe), counted(recorded.openings)]
       const openDuration = Math.min(recorded.openDuration, policy.maxOpenDuration)
       const deadline = at + Math.min(recorded.remaining, policy.halfOpen.maxDuration) - age
       return { _tag, generation, openings, openDuration, probes, nextProbe, successes, failures, deadline }

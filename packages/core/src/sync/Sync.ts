@@ -84,9 +84,9 @@ export class Sync implements Sharing {
   }
 
   list<A>(prefix: string, toState: (key: string, seen: Seen) => A): Stream.Stream<A, CircuitStoreError> {
-    const stateOf = (key: string): Effect.Effect<A | undefined> =>
+    const stateOf = (key: string): Effect.Effect<A | undefined, CircuitStoreError> =>
       Effect.map(
-        this.look(key),
+        this.firstUse.lookIfReadable(key),
         (seen) => seen?.record === undefined || isExpired(seen.record, seen.time) ? undefined : toState(key, seen)
       )
     return this.store.list(prefix).pipe(
@@ -380,7 +380,13 @@ export class Sync implements Sharing {
       const news = shared.isStale && !shared.readFailed ? asked : Number.POSITIVE_INFINITY
       return this.schedule(entry, Math.min(news, Math.max(now, shared.retryAt)))
     }
-    if (shared.isBehind) return this.askAnew(entry, now)
+    // What was announced while the store was asked is news as any other, and may be as false.
+    if (shared.isBehind) {
+      return this.askAnew(
+        entry,
+        this.mayHurry(shared, now) ? now : Math.max(now, shared.heardAt + this.policy.flushEvery)
+      )
+    }
     if (shared.delays > 0) return this.schedule(entry, now + this.exchange.health.delay(shared))
     if (entry.isFailing || shared.isCounting) return this.schedule(entry, Math.min(asked, now + this.policy.flushEvery))
     if (asked < Number.POSITIVE_INFINITY) this.schedule(entry, asked)

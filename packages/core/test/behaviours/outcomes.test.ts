@@ -323,3 +323,18 @@ describe("a call that hangs", () => {
       assert.strictEqual((yield* state).counts.failed, 0)
     }).pipe(under(first)))
 })
+
+it.live("a classifier that returns a promise, which is rejected, ends its call and not the process", () =>
+  Effect.gen(function*() {
+    const rejections: Array<unknown> = []
+    const onRejection = (reason: unknown) => rejections.push(reason)
+    process.on("unhandledRejection", onRejection)
+    const breaker = yield* CircuitBreaker.makeLocal()
+    // What JavaScript lets a program do.
+    const classify = (() => Promise.reject(new Error("a bug"))) as unknown as () => Outcome.Outcome
+    const exit = yield* Effect.exit(breaker.withBreaker(Effect.fail("down"), { key: "quotes", classify }))
+    yield* Effect.sleep("10 millis")
+    process.off("unhandledRejection", onRejection)
+    assert.strictEqual(exit._tag, "Failure")
+    assert.deepStrictEqual(rejections, [])
+  }))

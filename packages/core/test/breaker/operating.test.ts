@@ -5,13 +5,18 @@ import {
   type CircuitState,
   CircuitStateSchema,
   CircuitStore,
+  CircuitStoreError,
+  type CircuitStoreReason,
   type Policy,
   TripRule
 } from "@reclose/core"
-import { Duration, Effect, Schema, Stream } from "effect"
+import { FaultyStore } from "@reclose/core/testing"
+import { Duration, Effect, Layer, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { failing, hold, key, state, succeeding, under } from "../support.ts"
+import { failing, hold, key, settled, state, succeeding, under } from "../support.ts"
+import { policy } from "../sync/planned.ts"
 import { pass, start } from "../sync/processes.ts"
+import { recordOf } from "../sync/pure.ts"
 
 const first: Policy.Policy = { tripRule: TripRule.consecutive(1), openDuration: "30 seconds" }
 
@@ -98,6 +103,14 @@ describe("an operator's command", () => {
       }).pipe(under(first))
   )
 
+  it.effect("does not call a circuit a typo while the store does not answer", () =>
+    Effect.gen(function*() {
+      const faults = yield* FaultyStore
+      const { breaker } = yield* start(first)
+      yield* faults.failNext("read", { reason: "Unavailable" })
+      assert.deepStrictEqual(yield* breaker.forceOpen(key), { existed: undefined })
+    }).pipe(Effect.provide(FaultyStore.layer().pipe(Layer.provide(CircuitStore.layerMemory)))))
+
   it.effect("knows a circuit that only the store has", () =>
     Effect.gen(function*() {
       const [here, there] = yield* Effect.all([start(first), start(first)])
@@ -159,6 +172,39 @@ describe("the circuits of a fleet", () => {
       yield* TestClock.adjust("2 hours")
       assert.isEmpty(yield* Stream.runCollect(breaker.listStored()))
     }).pipe(Effect.provide(CircuitStore.layerMemory)))
+
+  /** Lists a, b and c from a store that reads c alone. */
+  const listedBy = (reason: CircuitStoreReason) =>
+    Effect.gen(function*() {
+      const record = recordOf(policy, { phase: { _tag: "Open", openings: 1, duration: 30_000, remaining: 30_000 } })
+      const unreadable = (key: string) =>
+        Effect.fail(new CircuitStoreError({ key, operation: "read", reason, message: "broken" }))
+      const store = CircuitStore.make({
+        read: (key) => key === "c" ? Effect.succeed({ record, time: 1_000, precision: 1 }) : unreadable(key),
+        replace: unreadable,
+        changes: undefined,
+        list: () => Stream.make("a", "b", "c")
+      })
+      const { breaker, events } = yield* Effect.provideService(start(first), CircuitStore, store)
+      const exits = yield* Effect.replicateEffect(Effect.exit(Stream.runCollect(breaker.listStored())), 2)
+      yield* settled
+      return { exits, events: events.map(({ _tag, ...event }) => `${_tag} ${"key" in event ? event.key : ""}`) }
+    })
+
+  it.effect("can't be listed where the store does not read", () =>
+    Effect.gen(function*() {
+      const { events, exits } = yield* listedBy("Unavailable")
+      assert.deepStrictEqual(exits.map(({ _tag }) => _tag), ["Failure", "Failure"])
+      assert.isFalse(events.some((event) => event.startsWith("StoreRecovered")))
+    }))
+
+  it.effect("are listed without a record that can't be read, which an event names once", () =>
+    Effect.gen(function*() {
+      const { events, exits } = yield* listedBy("Corrupt")
+      const listed = exits.map((exit) => exit._tag === "Success" ? keysOf(exit.value) : exit._tag)
+      assert.deepStrictEqual(listed, [["c"], ["c"]])
+      assert.deepStrictEqual(events, ["StoreFailed a", "StoreFailed b"])
+    }))
 
   it.effect("are its own for a breaker without a store", () =>
     Effect.gen(function*() {

@@ -214,3 +214,25 @@ describe("a schedule", () => {
       assert.deepStrictEqual(first(4, yield* scheduled(schedule)), [10, 20, 20, 20])
     }))
 })
+
+it.effect.each<[string, () => Effect.Effect<Duration.Duration>]>([
+  ["throws", () => {
+    throw new Error("a bug")
+  }],
+  ["dies", () => Effect.die("a bug")],
+  ["waits", () => Effect.never],
+  // What JavaScript lets a program do.
+  ["returns nothing", () => undefined as unknown as Effect.Effect<Duration.Duration>]
+])(
+  "an opening whose schedule %s after it has worked lasts as long as by default",
+  ([, broken]) =>
+    Effect.gen(function*() {
+      let runs = 0
+      const schedule = Schedule.modifyDelay(
+        Schedule.spaced("10 seconds"),
+        () => runs++ === 0 ? Effect.succeed(Duration.seconds(10)) : broken()
+      )
+      const lasts = yield* scheduled(schedule)
+      assert.deepStrictEqual([lasts(1), lasts(1)], [10_000, 30_000])
+    })
+)

@@ -1,10 +1,11 @@
 /** Records that no breaker writes: they are refused with a reason, and the circuit goes on by local judgement. */
 import { assert, describe, it } from "@effect/vitest"
-import { type CircuitRecord, CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
+import { CircuitRecord, CircuitStore, CircuitStoreError, type Policy, TripRule } from "@reclose/core"
 import { Effect } from "effect"
 import { largestNumber, outOfBounds } from "../../src/sync/bounds.ts"
+import { key } from "../support.ts"
 import { policy, recordedTrial } from "./planned.ts"
-import { heard, pass, put, start } from "./processes.ts"
+import { heard, pass, put, record, start } from "./processes.ts"
 import { recordOf } from "./pure.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
@@ -60,6 +61,38 @@ describe("a record with too large", () => {
 })
 
 it("a record within all bounds is taken, up to the bound", () => {
-  assert.isUndefined(outOfBounds(recordOf(policy, { generation: largestNumber, version: largestNumber })))
-  assert.isDefined(outOfBounds(recordOf(policy, { generation: largestNumber + 1 })))
+  assert.isUndefined(outOfBounds(recordOf(policy, { failingSince: largestNumber, time: largestNumber }), 0))
+  assert.isDefined(outOfBounds(recordOf(policy, { time: largestNumber + 1 }), 0))
+})
+
+it.effect.each(
+  [
+    ["generation", { generation: 2 ** 50 }],
+    ["stamp", { act: { kind: "ForcedOpen", stamp: 2 ** 50, by: "k3f9" }, override: "ForcedOpen" }]
+  ] as const
+)("a record with a %s from which no store could be written on is left alone", ([, fields]) =>
+  Effect.gen(function*() {
+    const here = yield* start(first)
+    yield* put(fields)
+    yield* here.succeed
+    yield* here.fail
+    yield* pass("1 minute")
+    assert.deepInclude(yield* record, fields)
+    assert.isTrue(here.events.some((event) => event._tag === "StoreFailed"))
+  }).pipe(kept))
+
+it.effect("a record with the largest counts of a phase can be written on", () =>
+  Effect.gen(function*() {
+    const here = yield* start(first)
+    yield* put({ phase: { _tag: "Open", openings: 2 ** 50, duration: 0, remaining: 0 }, generation: 1 })
+    yield* here.fail
+    yield* pass("5 seconds")
+    const written = yield* record
+    assert.isDefined(written)
+    assert.strictEqual((yield* CircuitRecord.fromText(key, CircuitRecord.toText(written))).phase._tag, "Open")
+  }).pipe(kept))
+
+it("a list of 150,000 entries is too long, and overflows no stack", () => {
+  const evidence = Array.from({ length: 150_000 }, () => ({ _tag: "Consecutive", failures: 0 }) as const)
+  assert.include(outOfBounds(recordOf(policy, { evidence }), 0), "150000 entries")
 })

@@ -9,7 +9,8 @@ import {
   TripRule
 } from "@reclose/core"
 import { Effect, Layer, PubSub, Stream } from "effect"
-import { key } from "../support.ts"
+import { TestClock } from "effect/testing"
+import { key, settled } from "../support.ts"
 import { heard, pass, type Process, put, record, start } from "./processes.ts"
 
 const kept = Effect.provide(CircuitStore.layerMemory)
@@ -54,6 +55,30 @@ describe.each([["announces its changes", true], ["is polled", false]] as const)(
       yield* pass("30 seconds")
       assert.deepStrictEqual(storeEvents(here), ["failed to replace", "recovered"])
       assert.deepStrictEqual((yield* record)?.evidence, [{ _tag: "Consecutive", failures: 60 }])
+    }).pipe(kept))
+
+  it.effect("refuses writes has not recovered when it answers a conflict", () =>
+    Effect.gen(function*() {
+      const memory = yield* CircuitStore
+      const store = CircuitStore.make({
+        ...memory,
+        changes: undefined,
+        replace: (key, seen) =>
+          Effect.flatMap(memory.read(key), (now) =>
+            now.record?.version === seen?.version
+              ? Effect.fail(
+                new CircuitStoreError({ key, operation: "replace", reason: "Unavailable", message: "out of memory" })
+              )
+              : Effect.succeed({ _tag: "Conflict", seen: now }))
+      })
+      const here = yield* Effect.provideService(start(counting, options), CircuitStore, store)
+      const there = yield* start(counting, options)
+      for (let i = 0; i < 100; i++) {
+        yield* here.fail
+        yield* there.fail
+        yield* pass("200 millis")
+      }
+      assert.deepStrictEqual(storeEvents(here), ["failed to replace"])
     }).pipe(kept))
 
   it.effect("refuses writes of an opening: neither reads nor writes loop", () =>
@@ -198,6 +223,20 @@ describe("announcements", () => {
       }
       yield* pass("900 millis")
       assert.isAtMost((yield* here.way.count("read")) - before, 20)
+    }).pipe(kept))
+
+  it.effect("of what no record shows are not read faster while a read is under way, either", () =>
+    Effect.gen(function*() {
+      const { changes, here } = yield* told
+      yield* here.succeed
+      yield* here.way.decide(() => ({ _tag: "Deliver", answerDelay: "5 millis" }))
+      const before = yield* here.way.count("read")
+      for (let forged = 1; forged <= 1_000; forged++) {
+        yield* PubSub.publish(changes, { _tag: "Changed", key, version: 1e15 + forged, generation: 1e15 + forged })
+        yield* TestClock.adjust(1)
+        yield* settled
+      }
+      assert.isAtMost((yield* here.way.count("read")) - before, 22)
     }).pipe(kept))
 
   it.effect("that can't be heard are told of once, and so is the first that is heard again", () =>

@@ -216,8 +216,9 @@ const since = (before: CallCounts = noCalls, now: CallCounts): CallCounts => {
     : now
 }
 
-const rejects = ({ override, phase }: CircuitState): boolean =>
-  override === "ForcedOpen" || (override === "None" && phase === "Open")
+/** An open circuit counts as open though its next call is a probe, and a half-open one while its probes are under way. */
+const rejects = (state: CircuitState): boolean =>
+  state.isRejecting || (state.override === "None" && state.phase === "Open")
 
 /** Returns what a transition counts as: nothing if it happened elsewhere, or earlier, or would have without its override. */
 const namesOf = (

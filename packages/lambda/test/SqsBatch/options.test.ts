@@ -29,6 +29,12 @@ describe("options that can't be", () => {
     }
   })
 
+  it("name a duration that can't be read", () => {
+    // What JavaScript can pass.
+    const options = { deadlineMargin: "5 secs" } as unknown as SqsBatch.Options
+    assert.throws(() => SqsBatch.handler(() => Effect.void, options), PolicyError, /^deadlineMargin is "5 secs"/)
+  })
+
   it.effect("are a defect of a batch", () =>
     Effect.gen(function*() {
       const exit = yield* Effect.exit(provided(worldOf())(SqsBatch.process({ Records: [] }, () => Effect.void, bad)))
