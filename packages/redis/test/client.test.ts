@@ -261,6 +261,14 @@ describe("a client of Redis", privateRedis(), () => {
         assert.match(String(yield* redis.send("CLIENT", "INFO")), / db=3 /)
       }))
 
+    it.effect("takes a % in a password that was not encoded for itself", () =>
+      Effect.gen(function*() {
+        const { host } = new URL(yield* RedisUrl)
+        yield* command("ACL", "SETUSER", "percent", "on", ">100%secret", "+@all", "~*", "&*")
+        const { redis } = yield* connect(yield* ownPrefix, { url: `redis://percent:100%secret@${host}` })
+        assert.strictEqual(yield* redis.send("ACL", "WHOAMI"), "percent")
+      }))
+
     it.effect("never shows its password, and says so when Redis refuses it", () => {
       const lines: Array<string> = []
       return Effect.gen(function*() {

@@ -1,5 +1,5 @@
 /** A Redis Cluster of six servers, of which a primary is killed and slots move. */
-import { assert, describe, layer } from "@effect/vitest"
+import { assert, describe, it as test, layer } from "@effect/vitest"
 import { CircuitBreaker, TripRule } from "@reclose/core"
 import { CircuitStore } from "@reclose/core/CircuitStore"
 import { RedisClient, RedisStore } from "@reclose/redis"
@@ -8,7 +8,7 @@ import { Redis } from "effect/persistence"
 import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { slotOf } from "../src/internal/slots.ts"
-import { type ClusterNode, RedisCluster } from "./cluster.ts"
+import { type ClusterNode, RedisCluster, startNode } from "./cluster.ts"
 import { eventually, hear, heardOf, isOf, privateRedis, recordOf } from "./support.ts"
 
 /** A prefix that no other test has. */
@@ -63,6 +63,20 @@ const keyIn = (prefix: string, part: 0 | 1 | 2): string => {
 const keys = Array.from({ length: 30 }, (_, i) => `service-${i}`)
 
 describe("a store in a Redis Cluster", privateRedis(), () => {
+  test.live(
+    "is found soon after its start, however long a client may wait between attempts at last",
+    () =>
+      Effect.gen(function*() {
+        const node = yield* startNode
+        const options = { urls: [urlOf(node)], startTimeout: "0 millis", maxReconnectDelay: "5 minutes" } as const
+        const redis = Context.get(yield* Layer.build(RedisClient.layerCluster(options)), Redis.Redis)
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(redis.send("GET", "quotes"))), "it serves no slot")
+        yield* node.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        yield* eventually(redis.send("GET", "quotes"))
+      }).pipe(isQuiet),
+    30_000
+  )
+
   layer(RedisCluster.layer, { excludeTestServices: true, timeout: 60_000 })((it) => {
     it.effect("knows the slot of each key", () =>
       Effect.gen(function*() {

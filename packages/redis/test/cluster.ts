@@ -23,7 +23,8 @@ export interface ClusterNode {
 /** The cluster takes a server for dead that hasn't answered for this long, in milliseconds. */
 const nodeTimeout = 1_000
 
-const startNode = Effect.gen(function*() {
+/** A server that serves no slot yet. */
+export const startNode = Effect.gen(function*() {
   const [port, bus] = [yield* freePort, yield* freePort]
   const directory = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "reclose-cluster-"))),

@@ -51,7 +51,9 @@ const decode = async (buffer: ArrayBuffer, codings: ReadonlyArray<string>): Prom
   for (const coding of codings.toReversed()) {
     // The types know fewer formats than platforms do. One that is not there throws.
     const format = (formats[coding] ?? coding) as ConstructorParameters<typeof DecompressionStream>[0]
-    stream = stream.pipeThrough(new DecompressionStream(format))
+    const { readable, writable } = new DecompressionStream(format)
+    // It takes any buffer, and the types of a browser and of Node name that differently.
+    stream = stream.pipeThrough({ readable, writable: writable as WritableStream<Uint8Array> })
   }
   const decoder = new TextDecoder()
   let text = ""
