@@ -17,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Breaker, CircuitBreaker } from "./CircuitBreaker.ts"
 import type { CircuitEvent, Reading, Transition, TransitionReason } from "./CircuitEvent.ts"
+import { CircuitStoreError } from "./CircuitStoreError.ts"
 import * as Fallback from "./Fallback.ts"
 import type { FallbackEvent } from "./FallbackEvent.ts"
 
@@ -225,7 +226,8 @@ const logEvent = (event: CircuitEvent, leftOut: number): Effect.Effect<void> => 
         event.key,
         Effect.logWarning(
           `the store failed to ${operations[event.operation]}${where}; circuits go on locally${beside}`,
-          event.cause
+          // What it says is enough to act on; its stack is that of the store's code.
+          event.cause instanceof CircuitStoreError ? `${event.cause.reason}: ${event.cause.message}` : event.cause
         )
       )
     }

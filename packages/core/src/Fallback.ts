@@ -198,7 +198,9 @@ export const lastGood = <A>(lastGood: LastGood<A>, options: LastGoodOptions<A>):
   return {
     source: options.source ?? "LastGood",
     remember: (value) =>
-      options.isGood === undefined || options.isGood(value) ? lastGood.remember(options.key, value) : Effect.void,
+      options.isGood === undefined || options.isGood(value) === true
+        ? lastGood.remember(options.key, value)
+        : Effect.void,
     answer: Effect.map(
       lastGood.recall(options.key),
       (last) => last !== undefined && Duration.isLessThanOrEqualTo(last.age, maxAge) ? last : undefined
@@ -282,7 +284,7 @@ const follow = (
       const handled = Effect.sync(() => {
         const failures = failuresOf(cause)
         // The types of `Chain` see to it that the errors of the call are what `when` asks for.
-        return failures.every(({ error }) => when(error as never)) ? failures[0] : undefined
+        return failures.every(({ error }) => when(error as never) === true) ? failures[0] : undefined
       })
       return Effect.flatMap(keepFailure(handled, cause), (failed) =>
         failed === undefined ? Effect.failCause(cause) : Effect.flatMap(

@@ -237,7 +237,7 @@ const makeRecover = <A, E, R, R2>(
     }
     // What is no `CircuitOpen` is one of the others; `instanceof` doesn't tell TypeScript so for a type parameter.
     const own = error as Exclude<E, CircuitOpen>
-    if (isWorthIt !== undefined && !isWorthIt(own)) return undefined
+    if (isWorthIt !== undefined && isWorthIt(own) !== true) return undefined
     return Effect.gen(function*() {
       step ??= yield* Schedule.toStepWithMetadata(schedule)
       metadata = yield* step(own)

@@ -249,12 +249,23 @@ describe("a predicate that throws", () => {
       assert.deepStrictEqual((yield* events).map(({ _tag }) => _tag), ["StepFailed"])
     }))
 
-  it.effect("keeps no answer where `isGood` returns nothing", () =>
+  it.effect.each([["nothing", undefined], ["a promise", Promise.resolve(false)]])(
+    "keeps no answer where `isGood` returns %s",
+    ([, returned]) =>
+      Effect.gen(function*() {
+        const lastGood = yield* LastGood.memory<string>()
+        // As JavaScript may.
+        const isGood = (): boolean => returned as unknown as boolean
+        yield* Fallback.chain(Effect.succeed("42"), [Fallback.lastGood(lastGood, { key, maxAge: "1 hour", isGood })])
+        assert.isUndefined(yield* lastGood.recall(key))
+      })
+  )
+
+  it.effect("answers with no step where `when` returns a promise", () =>
     Effect.gen(function*() {
-      const lastGood = yield* LastGood.memory<string>()
       // As JavaScript may.
-      const isGood = (): boolean => undefined as unknown as boolean
-      yield* Fallback.chain(Effect.succeed("42"), [Fallback.lastGood(lastGood, { key, maxAge: "1 hour", isGood })])
-      assert.isUndefined(yield* lastGood.recall(key))
+      const when = (): boolean => Promise.resolve(false) as unknown as boolean
+      const chained = Fallback.chain(Effect.fail("down"), [Fallback.value("none")], { when })
+      assert.strictEqual(yield* Effect.flip(chained), "down")
     }))
 })
