@@ -60,6 +60,7 @@ import { CircuitStore } from "./CircuitStore.ts"
 import { ExpiresIdle } from "./internal/ExpiresIdle.ts"
 import * as Outcome from "./Outcome.ts"
 import type { Policy } from "./Policy.ts"
+import { readDuration } from "./PolicyError.ts"
 
 export {
   CircuitBreaker,
@@ -155,9 +156,9 @@ export const make = Effect.fnUntraced(function*(
     tripPolicy: options.tripPolicy,
     openDuration: Schedule.isSchedule(options.openDuration)
       ? options.openDuration
-      : Duration.fromInputUnsafe(options.openDuration)
+      : readDuration("openDuration", options.openDuration)
   })
-  const cap = capRetryAfter(Duration.fromInputUnsafe(options.maxOpenDuration ?? "1 hour"))
+  const cap = capRetryAfter(readDuration("maxOpenDuration", options.maxOpenDuration ?? "1 hour"))
 
   const execute = <A, E, R, R2>(
     self: Effect.Effect<A, E, R>,

@@ -14,6 +14,7 @@ import type { FallbackEvent } from "./FallbackEvent.ts"
 import { failuresOf, keepFailure } from "./internal/Failures.ts"
 import { FallbackBus, publish } from "./internal/FallbackBus.ts"
 import type { LastGood } from "./LastGood.ts"
+import { readDuration } from "./PolicyError.ts"
 
 /**
  * What a call with a fallback answers: its own value, or what stands in for it.
@@ -194,7 +195,7 @@ export const effect = <A, E, R>(
  * @since 0.1.0
  */
 export const lastGood = <A>(lastGood: LastGood<A>, options: LastGoodOptions<A>): Step<A, A, never, false> => {
-  const maxAge = Duration.fromInputUnsafe(options.maxAge)
+  const maxAge = readDuration("maxAge", options.maxAge)
   return {
     source: options.source ?? "LastGood",
     remember: (value) =>

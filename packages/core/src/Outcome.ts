@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Exit from "effect/Exit"
+import { readDuration } from "./PolicyError.ts"
 
 /**
  * What one finished call says about the health of its dependency.
@@ -118,7 +119,7 @@ export const failure = (options?: {
 }): Outcome =>
   options?.retryAfter === undefined && options?.soft !== true ? plainFailure : {
     _tag: "Failure",
-    retryAfter: options.retryAfter === undefined ? undefined : Duration.fromInputUnsafe(options.retryAfter),
+    retryAfter: options.retryAfter === undefined ? undefined : readDuration("retryAfter", options.retryAfter),
     isSoft: options.soft === true
   }
 

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import { showValue } from "./internal/showValue.ts"
 
 /**
@@ -61,6 +63,34 @@ export class PolicyError extends Data.TaggedError("PolicyError")<{
     super({ issues: options.issues, message: options.issues.map(sentence).join("\n") })
   }
 }
+
+/**
+ * Returns the duration that an option stands for, for functions that are no effects. Throws a `PolicyError` that names the
+ * option and shows an example, if it stands for none.
+ *
+ * **Example** (A unit that does not exist)
+ *
+ * ```ts
+ * import { readDuration } from "@reclose/core/PolicyError"
+ *
+ * let message = ""
+ * try {
+ *   readDuration("maxAge", JSON.parse(`"5 secs"`))
+ * } catch (error) {
+ *   message = String(error)
+ * }
+ *
+ * message // => `PolicyError: maxAge is "5 secs": it must be a duration, such as "30 seconds"`
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const readDuration = (field: string, input: Duration.Input): Duration.Duration =>
+  Option.getOrThrowWith(
+    Duration.fromInput(input),
+    () => new PolicyError({ issues: [{ field, value: input, allowed: `a duration, such as "30 seconds"` }] })
+  )
 
 /**
  * Returns the mistake of an option that nothing reads, for readers of options of their own: the message suggests a known

@@ -20,7 +20,7 @@ import { failuresOf, keepFailure } from "./internal/Failures.ts"
 import { isKey, keyError } from "./internal/Key.ts"
 import { CircuitTime } from "./machine/CircuitTime.ts"
 import { KeyBudget } from "./machine/KeyBudget.ts"
-import type { PolicyError } from "./PolicyError.ts"
+import { type PolicyError, readDuration } from "./PolicyError.ts"
 
 /**
  * The budget of one key as it stands.
@@ -222,7 +222,7 @@ const makeRecover = <A, E, R, R2>(
   call: Effect.Effect<A, E, R>,
   { key, schedule, times = Infinity, waitForCircuit, while: isWorthIt }: RetryOptions<Exclude<E, CircuitOpen>, R2>
 ): (cause: Cause.Cause<E>) => Effect.Effect<A, E, R | R2> => {
-  let circuitWait = waitForCircuit === undefined ? undefined : Duration.fromInputUnsafe(waitForCircuit)
+  let circuitWait = waitForCircuit === undefined ? undefined : readDuration("waitForCircuit", waitForCircuit)
   let step: ((error: Exclude<E, CircuitOpen>) => Pull.Pull<Schedule.Metadata, never, unknown, R2>) | undefined
   let metadata = Schedule.CurrentMetadata.defaultValue()
   let retries = 0

@@ -1,6 +1,15 @@
 /** Mistakes in how a policy is put together, all of them at once, wherever it is read. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitStore, type Policy, TripRule } from "@reclose/core"
+import {
+  CircuitBreaker,
+  CircuitStore,
+  Fallback,
+  LastGood,
+  Outcome,
+  type Policy,
+  PolicyError,
+  TripRule
+} from "@reclose/core"
 import { Duration, Effect, Schedule } from "effect"
 
 const keep = Effect.provide(CircuitStore.layerMemory)
@@ -287,3 +296,21 @@ describe("a schedule", () => {
       ])
     }))
 })
+
+// What the types refuse, and JavaScript does not.
+const noDuration = "5 secs" as "5 seconds"
+
+it.effect.each<[string, (lastGood: LastGood.LastGood<string>) => unknown]>([
+  ["retryAfter", () => Outcome.failure({ retryAfter: noDuration })],
+  ["maxAge", (lastGood) => Fallback.lastGood(lastGood, { key: "quotes", maxAge: noDuration })]
+])("a duration for %s that is none is named, with an example", ([field, call]) =>
+  Effect.gen(function*() {
+    const lastGood = yield* LastGood.memory<string>()
+    try {
+      call(lastGood)
+    } catch (error) {
+      assert.instanceOf(error, PolicyError)
+      return assert.strictEqual(error.message, `${field} is "5 secs": it must be a duration, such as "30 seconds"`)
+    }
+    assert.fail("it was taken")
+  }))

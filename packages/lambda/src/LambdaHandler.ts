@@ -4,8 +4,9 @@
  * @since 0.1.0
  */
 import type { CircuitBreaker } from "@reclose/core/CircuitBreaker"
+import { readDuration } from "@reclose/core/PolicyError"
 import type * as AwsLambda from "aws-lambda"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import type { BeforeResponse } from "./BeforeResponse.ts"
@@ -101,6 +102,8 @@ type Guarded<ROut> = [CircuitBreaker] extends [ROut] ? [LambdaBreaker] extends [
  * await handler({ symbol: "ACME" }, context as Parameters<typeof handler>[1]) // => "quotes: ACME is at 42"
  * ```
  *
+ * Throws a `PolicyError` at once if a duration of the options is none.
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -110,9 +113,10 @@ export const make = <Event, Result, E, ROut, LE>(
   options: Options = {}
 ): LambdaHandler<Event, Result> => {
   const container = new Container(layer)
-  const margin = Duration.fromInputUnsafe(options.deadlineMargin ?? "500 millis")
+  const margin = readDuration("deadlineMargin", options.deadlineMargin ?? "500 millis")
+  const shutdownTimeout = readDuration("shutdownTimeout", options.shutdownTimeout ?? "300 millis")
   const run = invoke(container, handle, margin)
-  ownShutdown(withLeveledLog(container.close), Duration.fromInputUnsafe(options.shutdownTimeout ?? "300 millis"))
+  ownShutdown(withLeveledLog(container.close), shutdownTimeout)
   Effect.runFork(withLeveledLog(container.begin))
   return async (event, context) => {
     const exit = await Effect.runPromiseExit(withLeveledLog(run(event, context)))

@@ -1,6 +1,6 @@
 /** Handlers as effects, on the test's clock: what their promises come to is seen in containers. */
 import { assert, describe, it } from "@effect/vitest"
-import { CircuitBreaker, CircuitStore, TripRule, withBreaker } from "@reclose/core"
+import { CircuitBreaker, CircuitStore, PolicyError, TripRule, withBreaker } from "@reclose/core"
 import { FaultyStore } from "@reclose/core/testing"
 import { BeforeResponse, LambdaBreaker, LambdaContext, LambdaHandler } from "@reclose/lambda"
 import { Cause, Clock, Context, Duration, Effect, Exit, Fiber, Layer, Logger, References, Schedule } from "effect"
@@ -416,4 +416,12 @@ describe("the function that Lambda calls", () => {
       assert.match(rejected?.message ?? "", /forced open/)
       assert.isDefined(rejected?.stack)
     }))
+})
+
+it.each(["deadlineMargin", "shutdownTimeout"])("a duration for %s that is none is named, with an example", (option) => {
+  // What the types refuse, and JavaScript does not.
+  const options: LambdaHandler.Options = JSON.parse(`{"${option}":"5 secs"}`)
+  const make = () =>
+    LambdaHandler.make(LambdaBreaker.layer().pipe(Layer.provide(CircuitStore.layerMemory)), () => Effect.void, options)
+  assert.throws(make, PolicyError, `${option} is "5 secs": it must be a duration, such as "30 seconds"`)
 })
