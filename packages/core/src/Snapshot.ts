@@ -32,7 +32,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { count, findUnreadable, millis, toReadable } from "./internal/Bounds.ts"
+import { count, findUnreadable, millis, toReadable, upToDays } from "./internal/Bounds.ts"
 import type { CircuitSnapshot } from "./machine/Snapshot.ts"
 
 const rate = Schema.Literals(["FailureRate", "SlowCallRate"])
@@ -60,9 +60,9 @@ const CircuitRecord = Schema.Struct({
   phase: Schema.Literals(["Closed", "Open"]),
   generation: count,
   consecutiveOpenings: count,
-  openDuration: millis,
-  remaining: millis,
-  warmUp: millis,
+  openDuration: upToDays(7),
+  remaining: upToDays(7),
+  warmUp: upToDays(1),
   override: Schema.Literals(["None", "ForcedOpen", "ForcedClosed", "Disabled", "MetricsOnly"]),
   measured: Schema.Array(Measured)
 })

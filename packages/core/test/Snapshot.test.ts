@@ -324,10 +324,30 @@ it.effect("what is counted on from the largest numbers that are read can be writ
     const circuit = { key: "quotes", phase: "Closed", openDuration: 0, warmUp: 0, override: "None", measured: [] }
     const json = {
       version: 1,
-      circuits: [{ ...circuit, generation: largest, consecutiveOpenings: largest, remaining: largest }]
+      circuits: [{ ...circuit, generation: largest, consecutiveOpenings: largest, remaining: 1_000 }]
     }
     yield* breaker.restore(yield* Snapshot.fromJson(json))
     yield* Effect.flip(breaker.withBreaker(Effect.fail("down"), "quotes"))
     const written: unknown = JSON.parse(JSON.stringify(Snapshot.toJson(yield* breaker.snapshot)))
     assert.strictEqual((yield* Snapshot.fromJson(written)).circuits[0]?.phase, "Open")
   }))
+
+it.effect.each([["warmUp", 1], ["remaining", 7], ["openDuration", 7]] as const)(
+  "a %s that is longer than a policy may ask for is refused",
+  ([field, days]) =>
+    Effect.gen(function*() {
+      const own = {
+        key: "quotes",
+        phase: "Closed",
+        generation: 1,
+        consecutiveOpenings: 0,
+        override: "None",
+        measured: []
+      }
+      const circuit = { ...own, remaining: 0, openDuration: 0, warmUp: 0 }
+      const read = (millis: number) => Snapshot.fromJson({ version: 1, circuits: [{ ...circuit, [field]: millis }] })
+      const longest = days * 86_400_000
+      assert.deepInclude((yield* read(longest)).circuits[0], { [field]: longest })
+      assert.include((yield* Effect.flip(read(longest + 1))).message, field)
+    })
+)

@@ -7,6 +7,10 @@ import * as Schema from "effect/Schema"
 export const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 export const millis = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 
+const day = 86_400_000
+/** What is left of a time that a policy bounds to a day, or to seven: none lets a circuit rest, or warm up, for years. */
+export const upToDays = (days: number) => millis.check(Schema.isLessThanOrEqualTo(days * day))
+
 /** How many entries lists may have: some times what a breaker writes. */
 const maxEntries: Readonly<Record<string, number>> = {
   buckets: 100,
