@@ -171,6 +171,16 @@ describe("metrics of an invocation", () => {
       assert.deepStrictEqual(circuitMetrics(written), { OpenCircuits: 1 })
     }))
 
+  it.effect("count a half-open circuit as open while its probes are under way, since it rejects", () =>
+    Effect.gen(function*() {
+      const { invoke, within } = yield* start()
+      yield* invoke(trip())
+      yield* TestClock.adjust("10 seconds")
+      yield* Effect.forkScoped(within(Effect.never.pipe(withBreaker("quotes"))), { startImmediately: true })
+      yield* TestClock.adjust(0)
+      assert.deepInclude(circuitMetrics(yield* invoke(Effect.void)), { OpenCircuits: 1 })
+    }))
+
   it.effect("tell of each change of phase, when it happened and why", () =>
     Effect.gen(function*() {
       const { invoke } = yield* start()
